@@ -1,0 +1,137 @@
+/**
+ * Taking certificates, assembled here or received: they open views, finalize, and say which blocks
+ * must be had. A notarization is kept even when its view's nullification is known: the next proposer
+ * may build on either. Called by engine.ts, votes.ts and proposals.ts.
+ */
+import { equalBytes } from "../primitives/bytes.ts";
+import type { View } from "../primitives/units.ts";
+import { type Certificate, CertificateType, signersOf, verifyCertificate } from "../types/certificate.ts";
+import { proposerOf } from "../types/validator-set.ts";
+import { type Subject, sameSubject, VoteKind } from "../types/vote.ts";
+import { finalize } from "./casting.ts";
+import { blame, type Core, diverge, report } from "./core.ts";
+import { growth } from "./rules.ts";
+import { heldAs, VIEWS_KEPT, type ViewState } from "./view-state.ts";
+
+/** Where a certificate comes from: the own tally, somebody else, or the own disk. */
+export type Origin = "assembled" | "received" | "restored";
+
+export function enterView(
+  core: Core,
+  view: View,
+  because: "start" | "notarization" | "nullification" | "finalization",
+  entry: Certificate | undefined,
+): void {
+  const { timeouts, set } = core.options;
+  const g = growth(view, core.finalizedView);
+  core.view = view;
+  core.enteredMs = core.nowMs;
+  core.entry = entry;
+  core.proposalDeadlineMs = core.nowMs + timeouts.proposalMs * g;
+  core.notarizationDeadlineMs = core.nowMs + timeouts.notarizationMs * g;
+  core.retryMs = Number.POSITIVE_INFINITY;
+  report(core, { kind: "entered-view", view, proposer: proposerOf(set, view), because });
+}
+
+/** Whether a certificate of this epoch verifies; one that is held byte for byte has been verified. */
+export function isCertified(core: Core, certificate: Certificate): boolean {
+  const held = heldAs(core.views.peek(certificate.subject.view), certificate.subject);
+  if (held !== undefined && CertificateType.equals(held, certificate)) return true;
+  const { chain, set, verifyAggregate } = core.options;
+  return verifyCertificate(chain, set, certificate, verifyAggregate);
+}
+
+/** A second certificate that cannot be beside one that is held: more than a third is Byzantine. */
+function contradicts(state: ViewState, { subject }: Certificate): boolean {
+  const { notarization, nullification, finalization } = state;
+  if (subject.kind === VoteKind.nullify) return finalization !== undefined;
+  if (subject.kind === VoteKind.finalize && nullification !== undefined) return true;
+  return [notarization, finalization].some(
+    (held) => held !== undefined && !sameSubject(held.subject, { ...subject, kind: held.subject.kind }),
+  );
+}
+
+/** The block of a notarization or finalization has to be had, and validated (F2). */
+function wantBlock(core: Core, certificate: Certificate): void {
+  const { blockHash, view } = certificate.subject;
+  const block = core.blocks.named(blockHash, view);
+  if (block.verdict === "invalid") {
+    diverge(core, blockHash);
+    return;
+  }
+  if (block.header !== undefined) return;
+  core.effects.push({ kind: "fetch", want: "block", blockHash, signers: signersOf(certificate) });
+}
+
+/** The epoch ends when its last block is final; known only once the block is. */
+export function noteFinished(core: Core): void {
+  const header = core.blocks.get(core.finalizedHash)?.header;
+  if (core.finalizedView > 0 && header?.height === core.options.lastHeight) core.finished = true;
+}
+
+function raiseFinalized(core: Core, certificate: Certificate): void {
+  core.finalizedView = certificate.subject.view;
+  core.finalizedHash = certificate.subject.blockHash;
+  core.finalizedMs = core.nowMs;
+  const floor = Math.max(0, core.finalizedView - VIEWS_KEPT) as View;
+  core.views.dropBelow(floor);
+  core.tally.dropBelow(floor);
+  core.blocks.dropBelow(core.finalizedView);
+  core.effects.push({ kind: "finalize", certificate });
+  noteFinished(core);
+}
+
+/** Whether the certificate can be relied upon; what is new about it is acted upon. */
+export function takeCertificate(
+  core: Core,
+  certificate: Certificate,
+  origin: Origin,
+  from: number | undefined,
+): boolean {
+  const { subject } = certificate;
+  if (subject.epoch !== core.options.set.epoch || core.finished) return false;
+  const held = heldAs(core.views.peek(subject.view), subject);
+  if (held !== undefined && sameSubject(held.subject, subject)) return true;
+  if (subject.view <= core.finalizedView && !isLastFinalized(core, subject)) return false;
+  if (origin !== "assembled" && !isCertified(core, certificate)) {
+    blame(core, from, "certificate that does not verify");
+    return false;
+  }
+  const state = core.views.at(subject.view);
+  if (contradicts(state, certificate)) {
+    diverge(core, subject.blockHash);
+    return false;
+  }
+  // What opens a view is passed on by all, so that no sender can give it to some only.
+  const opens = subject.view === core.view && subject.kind !== VoteKind.finalize;
+  if (origin === "assembled" || (origin === "received" && opens)) {
+    core.effects.push({ kind: "broadcast", certificate });
+  } else if (origin === "received") {
+    core.effects.push({ kind: "store", certificate });
+  }
+  const next = (subject.view + 1) as View;
+  switch (subject.kind) {
+    case VoteKind.notarize:
+      state.notarization = certificate;
+      wantBlock(core, certificate);
+      finalize(core, subject.view);
+      if (next > core.view) enterView(core, next, "notarization", certificate);
+      break;
+    case VoteKind.nullify:
+      state.nullification = certificate;
+      if (next > core.view) enterView(core, next, "nullification", certificate);
+      break;
+    default:
+      state.finalization = certificate;
+      wantBlock(core, certificate);
+      if (subject.view > core.finalizedView) raiseFinalized(core, certificate);
+      if (next > core.view) enterView(core, next, "finalization", certificate);
+  }
+  return true;
+}
+
+/** After a restart the certificate of the last finalized view may come late; a parent's is needed. */
+const isLastFinalized = (core: Core, subject: Subject): boolean =>
+  subject.view === core.finalizedView &&
+  subject.kind !== VoteKind.nullify &&
+  equalBytes(subject.blockHash, core.finalizedHash);

@@ -1,0 +1,69 @@
+/**
+ * BLS12-381 signatures (min-pk: 48-byte keys, 96-byte signatures) through blst. Synchronous and
+ * deterministic; nothing here holds a secret key. blst-ts has no domain parameter, so separation is
+ * inside the 32-byte messages (hash.ts). Keys must have shown possession before they are aggregated.
+ */
+import {
+  aggregateSerializedSignatures,
+  fastAggregateVerify,
+  PublicKey,
+  Signature,
+  verify,
+} from "@chainsafe/blst";
+import { toHex } from "./bytes.ts";
+
+/** Decoded keys, because decoding with the group check costs a tenth of a verification. Bounded. */
+const KEYS_MAX = 1024;
+const keys = new Map<string, PublicKey>();
+
+function decodeKey(bytes: Uint8Array): PublicKey {
+  const name = toHex(bytes);
+  const known = keys.get(name);
+  if (known !== undefined) return known;
+  const key = PublicKey.fromBytes(bytes, true);
+  if (keys.size >= KEYS_MAX) keys.delete(keys.keys().next().value ?? "");
+  keys.set(name, key);
+  return key;
+}
+
+/** Whether `signature` is the key's over the 32-byte message; malformed points are simply false. */
+export function verifySignature(message: Uint8Array, key: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    return verify(message, decodeKey(key), Signature.fromBytes(signature, true), false, false);
+  } catch {
+    return false; // blst throws on encodings that are no valid points: the same verdict as a wrong signature
+  }
+}
+
+/** Whether `signature` aggregates signatures of all `keys` over one message. False for no keys. */
+export function verifyAggregate(
+  message: Uint8Array,
+  keys: readonly Uint8Array[],
+  signature: Uint8Array,
+): boolean {
+  if (keys.length === 0) return false;
+  try {
+    return fastAggregateVerify(message, keys.map(decodeKey), Signature.fromBytes(signature, true), false);
+  } catch {
+    return false; // see verifySignature
+  }
+}
+
+/** The sum of signatures, each checked to be in the group; undefined if one is no valid point. */
+export function aggregateSignatures(signatures: readonly Uint8Array[]): Uint8Array | undefined {
+  try {
+    return aggregateSerializedSignatures([...signatures], true).toBytes();
+  } catch {
+    return undefined; // see verifySignature
+  }
+}
+
+/** Whether the bytes are a key in the group and not the identity. */
+export function isPublicKey(bytes: Uint8Array): boolean {
+  try {
+    decodeKey(bytes);
+    return true;
+  } catch {
+    return false; // see verifySignature
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * Every protocol parameter: unit, meaning, and its value in each preset. A genesis document names a
+ * preset and may override single values; {@link resolveParams} refuses a set that is not safe.
+ * Limits that are part of an encoding stand beside their type in consensus/types.
+ */
+import { FaultError } from "./faults.ts";
+
+type Entry = {
+  readonly unit: string;
+  readonly meaning: string;
+  readonly dev: bigint;
+  readonly testnet: bigint;
+};
+
+const ZKP = 10n ** 9n;
+
+export const PARAMS = {
+  blockIntervalMs: {
+    unit: "ms",
+    meaning: "least distance between the timestamps of a block and its parent",
+    dev: 500n,
+    testnet: 2_000n,
+  },
+  linkDelayMs: {
+    unit: "ms",
+    meaning: "Δ, the delay that timeouts allow a message",
+    dev: 250n,
+    testnet: 1_000n,
+  },
+  proposalTimeoutMs: {
+    unit: "ms",
+    meaning: "t_l, wait for a proposal before nullifying",
+    dev: 1_000n,
+    testnet: 4_000n,
+  },
+  notarizationTimeoutMs: {
+    unit: "ms",
+    meaning: "t_a, wait for a notarization before nullifying",
+    dev: 2_000n,
+    testnet: 8_000n,
+  },
+  retryMs: {
+    unit: "ms",
+    meaning: "t_r, repeat of the own nullify while stuck in a view",
+    dev: 1_000n,
+    testnet: 4_000n,
+  },
+  skipMs: {
+    unit: "ms",
+    meaning: "silence after which a proposer's views are skipped while a quorum is heard",
+    dev: 10_000n,
+    testnet: 10_000n,
+  },
+  timestampAheadMs: {
+    unit: "ms",
+    meaning: "a block stamped further ahead of the local clock is pending",
+    dev: 2_000n,
+    testnet: 2_000n,
+  },
+
+  epochHeights: {
+    unit: "heights",
+    meaning: "length of an epoch, which is one round of every task",
+    dev: 40n,
+    testnet: 1_800n,
+  },
+  submitPercent: {
+    unit: "%",
+    meaning: "first part of an epoch in which proofs are included",
+    dev: 60n,
+    testnet: 60n,
+  },
+  lateDistance: {
+    unit: "heights",
+    meaning: "age of the ancestor whose late certificate measures participation",
+    dev: 4n,
+    testnet: 4n,
+  },
+  transactionsMax: { unit: "count", meaning: "transactions in a block", dev: 1_024n, testnet: 4_096n },
+  submissionsMax: { unit: "count", meaning: "submissions in a block", dev: 128n, testnet: 1_024n },
+
+  feeMin: {
+    unit: "nzkp",
+    meaning: "least fee of a transaction; half is burned, half goes to the proposer",
+    dev: 10_000n,
+    testnet: 100_000n,
+  },
+  accountDeposit: {
+    unit: "nzkp",
+    meaning: "burned when a transfer opens an account, so that buckets are not filled for nothing",
+    dev: 1_000_000n,
+    testnet: 10_000_000n,
+  },
+  bondUnit: { unit: "nzkp", meaning: "bond for one slot in one task", dev: 10n * ZKP, testnet: 100n * ZKP },
+  bondMax: { unit: "nzkp", meaning: "largest bond of one pod", dev: 640n * ZKP, testnet: 6_400n * ZKP },
+  stakeMin: { unit: "nzkp", meaning: "least stake of a validator", dev: 100n * ZKP, testnet: 10_000n * ZKP },
+
+  tasksOpenMax: { unit: "count", meaning: "tasks with a round in one epoch", dev: 16n, testnet: 16n },
+  slotsPerTask: { unit: "count", meaning: "slots drawn for a task each epoch", dev: 64n, testnet: 64n },
+  batchReuseMax: {
+    unit: "count",
+    meaning: "R, times one batch of one root may be drawn and used",
+    dev: 8n,
+    testnet: 8n,
+  },
+  rootAgeEpochs: { unit: "epochs", meaning: "age from which a data root may be drawn", dev: 2n, testnet: 2n },
+  slicesPerRound: {
+    unit: "slices",
+    meaning: "holdout slices of 8 rows opened a round",
+    dev: 4n,
+    testnet: 32n,
+  },
+
+  supplyMax: {
+    unit: "nzkp",
+    meaning: "S_max, bound of everything ever issued",
+    dev: 100_000_000n * ZKP,
+    testnet: 100_000_000n * ZKP,
+  },
+  halfLifeYears: { unit: "years", meaning: "half-life of the reserve", dev: 4n, testnet: 4n },
+  publicLanePercent: {
+    unit: "%",
+    meaning: "part of an epoch's budget that the public lane may mint",
+    dev: 40n,
+    testnet: 40n,
+  },
+  targetMin: {
+    unit: "quality",
+    meaning: "T_min, below which the quality target never falls",
+    dev: 1_000_000n,
+    testnet: 10_000_000n,
+  },
+  emaEpochs: {
+    unit: "epochs",
+    meaning: "period of the moving average under the floor F",
+    dev: 720n,
+    testnet: 720n,
+  },
+  mintPodsPercent: { unit: "%", meaning: "part of a mint for pods, by value", dev: 72n, testnet: 72n },
+  mintProposersPercent: {
+    unit: "%",
+    meaning: "part for proposers, by the quality they included",
+    dev: 8n,
+    testnet: 8n,
+  },
+  mintValidatorsPercent: {
+    unit: "%",
+    meaning: "part for validators, by weight and presence",
+    dev: 15n,
+    testnet: 15n,
+  },
+  mintTreasuryPercent: { unit: "%", meaning: "part for the treasury", dev: 5n, testnet: 5n },
+  rewardLockEpochs: {
+    unit: "epochs",
+    meaning: "epochs before a reward can be spent",
+    dev: 3n,
+    testnet: 168n,
+  },
+  podEvidenceEpochs: { unit: "epochs", meaning: "window of evidence against a pod", dev: 2n, testnet: 2n },
+} as const satisfies Record<string, Entry>;
+
+export type ParamName = keyof typeof PARAMS;
+export type Preset = "dev" | "testnet";
+
+/** All parameters of a chain, and what follows from them. */
+export type Params = { readonly [Name in ParamName]: bigint } & {
+  readonly preset: Preset;
+  /** Epochs in a year of 365.25 days, at least 1. */
+  readonly epochsPerYear: bigint;
+};
+
+const YEAR_MS = 31_557_600_000n;
+
+/** Longest lock, in epochs, that the state has room for. */
+export const LOCK_EPOCHS_MAX = 1_024n;
+
+export function resolveParams(preset: Preset, overrides: Partial<Record<ParamName, bigint>> = {}): Params {
+  const names = Object.keys(PARAMS) as ParamName[];
+  const values = Object.fromEntries(
+    names.map((name) => [name, overrides[name] ?? PARAMS[name][preset]]),
+  ) as Record<ParamName, bigint>;
+  const refuse = (field: string, expected: string): never => {
+    throw new FaultError("genesis/invalid", { field: `params.${field}`, expected });
+  };
+  for (const name of names)
+    if (values[name] < 0n || values[name] >= 2n ** 63n) refuse(name, "a natural number");
+  for (const name of [
+    "blockIntervalMs",
+    "retryMs",
+    "slicesPerRound",
+    "slotsPerTask",
+    "emaEpochs",
+    "bondUnit",
+  ] as const) {
+    if (values[name] < 1n) refuse(name, "at least 1");
+  }
+  if (values.epochHeights < 5n)
+    refuse("epochHeights", "at least 5, so that every part of a round has a block");
+  if (values.proposalTimeoutMs <= values.blockIntervalMs + values.linkDelayMs) {
+    refuse("proposalTimeoutMs", "more than blockIntervalMs + linkDelayMs");
+  }
+  if (values.notarizationTimeoutMs <= values.proposalTimeoutMs)
+    refuse("notarizationTimeoutMs", "more than proposalTimeoutMs");
+  if (values.submitPercent < 1n || values.submitPercent > 90n) refuse("submitPercent", "1 … 90");
+  if (values.lateDistance < 1n || values.lateDistance > 7n) refuse("lateDistance", "1 … 7");
+  if (values.targetMin < 1n) refuse("targetMin", "at least 1");
+  if (values.rewardLockEpochs < values.podEvidenceEpochs || values.rewardLockEpochs >= LOCK_EPOCHS_MAX) {
+    refuse("rewardLockEpochs", `at least podEvidenceEpochs and below ${LOCK_EPOCHS_MAX}`);
+  }
+  const split =
+    values.mintPodsPercent +
+    values.mintProposersPercent +
+    values.mintValidatorsPercent +
+    values.mintTreasuryPercent;
+  if (split > 100n) refuse("mintPodsPercent", "parts of a mint that add up to at most 100");
+  const epochMs = values.blockIntervalMs * values.epochHeights;
+  const epochsPerYear = YEAR_MS / epochMs;
+  return { ...values, preset, epochsPerYear: epochsPerYear < 1n ? 1n : epochsPerYear };
+}
+
+/** Place of a height within its epoch, 1 … epochHeights. Genesis, height 0, is before epoch 0. */
+export function placeInEpoch(height: number, params: Params): number {
+  return ((height - 1) % Number(params.epochHeights)) + 1;
+}
+
+export function epochOfHeight(height: number, params: Params): number {
+  return Math.floor((height - 1) / Number(params.epochHeights));
+}
+
+/** Last place of an epoch whose block takes submissions; the slices to open are drawn at its end. */
+export function closePlace(params: Params): number {
+  return Math.max(1, Number((params.epochHeights * params.submitPercent) / 100n));
+}

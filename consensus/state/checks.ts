@@ -1,0 +1,112 @@
+/**
+ * A block's signatures and proofs, collected as data from the parent's state: the node has them verified
+ * in workers while the transition runs. What is collected here is exactly what the transition leaves out.
+ */
+import { type Fault, fault } from "../primitives/faults.ts";
+import type { Block, Header } from "../types/block.ts";
+import { signersOf } from "../types/certificate.ts";
+import { type Submission, submissionRoot } from "../types/submission.ts";
+import { type Transaction, transactionId } from "../types/transaction.ts";
+import type { ValidatorSet } from "../types/validator-set.ts";
+import { proposerOf, weightOf } from "../types/validator-set.ts";
+import { revealRoot, signingRoot } from "../types/vote.ts";
+import { type AcceptedSubmission, checkSubmission } from "./apply-submission.ts";
+import type { Context } from "./context.ts";
+import type { State } from "./state.ts";
+
+/** Verified with node:crypto's Ed25519. */
+export type Ed25519Check = {
+  readonly publicKey: Uint8Array;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+};
+/** Verified with BLS, all keys over one message. */
+export type BlsCheck = {
+  readonly keys: readonly Uint8Array[];
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+};
+/** Verified with Groth16 under the key of this hash. */
+export type ProofCheck = {
+  readonly vkHash: Uint8Array;
+  readonly publicSignals: readonly bigint[];
+  readonly proof: Uint8Array;
+};
+
+/** Two checks of a submission, by its identity, so that what the mempool verified is not verified again. */
+export type SubmissionChecks = {
+  readonly id: Uint8Array;
+  readonly ed25519: Ed25519Check;
+  readonly proof: ProofCheck;
+};
+
+export type Checks = {
+  readonly bls: readonly (BlsCheck & { readonly code: "block/reveal" | "block/certificate" })[];
+  readonly transactions: readonly { readonly id: Uint8Array; readonly ed25519: Ed25519Check }[];
+  readonly submissions: readonly SubmissionChecks[];
+};
+
+export function transactionCheck(chain: Uint8Array, transaction: Transaction): Ed25519Check {
+  const { publicKey, signature } = transaction;
+  return { publicKey, message: transactionId(chain, transaction), signature };
+}
+
+export function submissionChecks(
+  chain: Uint8Array,
+  submission: Submission,
+  accepted: AcceptedSubmission,
+): SubmissionChecks {
+  const root = submissionRoot(chain, submission);
+  return {
+    id: root,
+    ed25519: { publicKey: accepted.publicKey, message: root, signature: submission.signature },
+    proof: {
+      vkHash: accepted.statement.vkHash,
+      publicSignals: accepted.publicSignals,
+      proof: submission.proof,
+    },
+  };
+}
+
+function revealCheck(state: State, set: ValidatorSet, header: Header, signature: Uint8Array): BlsCheck {
+  const key = set.members[proposerOf(set, header.view)]?.blsKey ?? new Uint8Array(48);
+  return { keys: [key], message: revealRoot(state.chain, header.epoch, header.view), signature };
+}
+
+/** All checks of a block on its parent's state, or the fault that makes it invalid without any of them. */
+export function collectChecks(
+  parent: State,
+  set: ValidatorSet,
+  block: Block,
+  context: Context,
+): Checks | Fault {
+  const { header, body } = block;
+  const bls: (BlsCheck & { code: "block/reveal" | "block/certificate" })[] = [
+    { ...revealCheck(parent, set, header, body.beaconReveal), code: "block/reveal" },
+  ];
+  const late = body.lateCertificate[0];
+  if (late !== undefined) {
+    const positions = signersOf(late);
+    if (late.signers.bitLen !== set.members.length || weightOf(set, positions) < set.quorum) {
+      return fault("block/certificate", { field: "lateCertificate" });
+    }
+    const keys = positions.map((position) => set.members[position]?.blsKey ?? new Uint8Array(48));
+    bls.push({
+      keys,
+      message: signingRoot(parent.chain, late.subject),
+      signature: late.signature,
+      code: "block/certificate",
+    });
+  }
+  const submissions: SubmissionChecks[] = [];
+  for (const [index, submission] of body.submissions.entries()) {
+    const accepted = checkSubmission(parent, submission, context);
+    if ("code" in accepted) return fault("block/submission", { index, cause: accepted.code });
+    submissions.push(submissionChecks(parent.chain, submission, accepted));
+  }
+  const transactions = body.transactions.map((transaction) => {
+    const ed25519 = transactionCheck(parent.chain, transaction);
+    return { id: ed25519.message, ed25519 };
+  });
+  return { bls, transactions, submissions };
+}

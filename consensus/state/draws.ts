@@ -1,0 +1,86 @@
+/**
+ * What the beacon decides: who may submit with which batch (at an epoch's end, for the next one), and
+ * which holdout slices are opened (at the close). Nobody chooses, nobody knows earlier.
+ */
+import { toHex, uint64Bytes } from "../primitives/bytes.ts";
+import { createDraw, drawWithout, hash } from "../primitives/hash.ts";
+import { epochOfHeight, type Params } from "../primitives/params.ts";
+import { getDataset, getPod } from "./maps.ts";
+import { type Dataset, RoundType, type Slot, type State } from "./state.ts";
+
+export function taskOpen(task: { firstRound: number; lastRound: number }, epoch: number): boolean {
+  return task.firstRound <= epoch && epoch <= task.lastRound;
+}
+
+/** Whether a root may be drawn for `epoch`: old enough, and older than the task's first reveal. */
+function rootUsable(dataset: Dataset, revealedFrom: number, epoch: number, params: Params): boolean {
+  if (revealedFrom > 0 && dataset.registered >= revealedFrom) return false;
+  return epochOfHeight(dataset.registered, params) + Number(params.rootAgeEpochs) <= epoch;
+}
+
+/** Empties a task's round and draws its slots for the state's epoch; genesis ignores ages. */
+export function openRound(state: State, index: number, params: Params, genesis = false): void {
+  const task = state.tasks.getReadonly(index);
+  const { epoch } = state;
+  const slots: Slot[] = [];
+  if (taskOpen(task, epoch)) {
+    const seed = hash("draw-slots", state.beacon.mix, task.id, uint64Bytes(epoch));
+    const units: number[] = [];
+    for (let i = 0; i < task.enrollments.length; i++) {
+      const { dataRoot, slots: asked } = task.enrollments.getReadonly(i);
+      const dataset = getDataset(state, dataRoot);
+      if (dataset === undefined) continue;
+      if (!genesis && !rootUsable(dataset, task.revealedFrom, epoch, params)) continue;
+      for (let unit = 0; unit < asked; unit++) units.push(i);
+    }
+    const drawn = drawWithout(createDraw("draw-slots", seed), units.length, Number(params.slotsPerTask));
+    const batches = createDraw("draw-batch", seed);
+    const taken = new Map<string, Set<number>>();
+    for (const unit of drawn) {
+      const { podId, dataRoot } = task.enrollments.getReadonly(units[unit] ?? 0);
+      const dataset = getDataset(state, dataRoot);
+      const pod = getPod(state, podId);
+      if (dataset === undefined || pod === undefined) continue;
+      const others = taken.get(toHex(dataRoot)) ?? new Set<number>();
+      const free: number[] = [];
+      for (let batch = 0; batch < dataset.batches; batch++) {
+        if ((dataset.uses[batch] ?? 0) < params.batchReuseMax && !others.has(batch)) free.push(batch);
+      }
+      if (free.length === 0) continue;
+      const batchIndex = free[batches.below(free.length)] ?? 0;
+      taken.set(toHex(dataRoot), others.add(batchIndex));
+      slots.push({ podId, publicKey: pod.publicKey, dataRoot, batchIndex });
+    }
+  }
+  state.rounds.set(
+    index,
+    RoundType.toViewDU({
+      slots,
+      contributions: [],
+      drawnSlices: [],
+      features: new Uint8Array(0),
+      labels: new Uint8Array(0),
+    }),
+  );
+}
+
+/** At the close: fixes the beacon for this epoch's scoring and draws the slices of every open task. */
+export function closeSubmissions(state: State, params: Params): void {
+  const { mix } = state.beacon;
+  state.beacon.close = mix;
+  const count = Number(params.slicesPerRound);
+  for (let index = 0; index < state.tasks.length; index++) {
+    const task = state.tasks.getReadonly(index);
+    if (!taskOpen(task, state.epoch)) continue;
+    const free: number[] = [];
+    for (let slice = 0; slice < task.holdoutSlices; slice++) if (task.drawn[slice] !== 1) free.push(slice);
+    if (free.length < count) continue;
+    const seed = hash("draw-slices", mix, task.id, uint64Bytes(state.epoch));
+    const slices = drawWithout(createDraw("draw-slices", seed), free.length, count).map((i) => free[i] ?? 0);
+    const drawn = task.drawn.slice();
+    for (const slice of slices) drawn[slice] = 1;
+    state.tasks.get(index).drawn = drawn;
+    const round = state.rounds.get(index);
+    for (const slice of slices) round.drawnSlices.push(slice);
+  }
+}

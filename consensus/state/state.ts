@@ -1,0 +1,238 @@
+/**
+ * The consensus state as one SSZ tree. Its root is a block's `stateRoot`.
+ *
+ * Rules for views (they are easy to break): {@link fork} commits before it clones; no view is held
+ * across a commit or a fork; what `getReadonly` returns is never written; entries of maps are replaced
+ * whole, by value, so that no view is ever shared.
+ */
+import { setHasher } from "@chainsafe/persistent-merkle-tree";
+import { hasher } from "@chainsafe/persistent-merkle-tree/hasher/hashtree";
+import {
+  ByteListType,
+  type CompositeViewDU,
+  ContainerNodeStructType,
+  ContainerType,
+  ListBasicType,
+  ListCompositeType,
+  type ValueOf,
+  VectorCompositeType,
+} from "@chainsafe/ssz";
+import { LOCK_EPOCHS_MAX } from "../primitives/params.ts";
+import {
+  AmountType,
+  Bytes20,
+  Bytes32,
+  Bytes48,
+  bigint64,
+  bigint128,
+  EpochType,
+  HeightType,
+  SEATS_MAX,
+  uint8,
+  uint16,
+  uint32,
+  uint64,
+  ValidatorIndexType,
+} from "../types/ssz.ts";
+import { VALUES_MAX } from "../types/submission.ts";
+import { FEATURES_MAX, SLICE_ROWS, SLICES_PER_REVEAL_MAX } from "../types/transaction.ts";
+
+// The native hasher: the default one is five times slower, with the same result.
+setHasher(hasher);
+
+export const ACCOUNT_BUCKETS = 65_536;
+export const POD_BUCKETS = 4_096;
+const BUCKET_MAX = 2 ** 20;
+export const VALIDATORS_MAX = 1_024;
+export const TASKS_MAX = 1_024;
+export const ENROLLMENTS_MAX = 4_096;
+export const SLOTS_MAX = 64;
+export const BATCHES_MAX = 1_024;
+export const DATASETS_PER_POD_MAX = 16;
+const LOCKS_MAX = 2 ** 20;
+/** More than the distance of a late certificate. */
+export const RECENT_BLOCKS = 8;
+
+export const AccountType = new ContainerNodeStructType({
+  address: Bytes20,
+  nonce: uint64,
+  balance: AmountType,
+  /** Rewards not yet spendable; the entries by epoch are in `locks`. */
+  locked: AmountType,
+});
+export type Account = ValueOf<typeof AccountType>;
+const AccountBucketType = new ListCompositeType(AccountType, BUCKET_MAX);
+
+export const PodType = new ContainerNodeStructType({
+  podId: Bytes32,
+  account: Bytes20,
+  publicKey: Bytes32,
+  bond: AmountType,
+  datasets: uint16,
+  /** Contributions settled, and the quality credited for them. Shown; it multiplies nothing. */
+  accepted: uint64,
+  settledQuality: bigint128,
+});
+export type Pod = ValueOf<typeof PodType>;
+const PodBucketType = new ListCompositeType(PodType, BUCKET_MAX);
+
+export const DatasetType = new ContainerNodeStructType({
+  dataRoot: Bytes32,
+  podId: Bytes32,
+  normalization: Bytes32,
+  batches: uint16,
+  /** Height of its registration; genesis is 0. */
+  registered: HeightType,
+  /** Times each batch was used, one byte a batch. */
+  uses: new ByteListType(BATCHES_MAX),
+});
+export type Dataset = ValueOf<typeof DatasetType>;
+const DatasetBucketType = new ListCompositeType(DatasetType, BUCKET_MAX);
+
+export const ValidatorType = new ContainerNodeStructType({
+  blsKey: Bytes48,
+  /** Account that owns the stake and earns fees and rewards. */
+  account: Bytes20,
+  stake: AmountType,
+});
+export type Validator = ValueOf<typeof ValidatorType>;
+
+const MemberType = new ContainerNodeStructType({
+  validator: ValidatorIndexType,
+  weight: bigint64,
+  electionWeight: bigint64,
+});
+export const SetType = new ContainerType({
+  epoch: EpochType,
+  /** Shuffles the proposers. */
+  seed: Bytes32,
+  members: new ListCompositeType(MemberType, SEATS_MAX),
+});
+
+export const EnrollmentType = new ContainerNodeStructType({
+  podId: Bytes32,
+  dataRoot: Bytes32,
+  slots: uint8,
+});
+
+/** A weight of a model, 32-bit two's complement; a value of a gradient, 64-bit two's complement. */
+const ModelType = new ListBasicType(uint32, VALUES_MAX);
+const GradientType = new ListBasicType(bigint64, VALUES_MAX);
+
+export const TaskType = new ContainerType({
+  /** Field element of the public input `task`, little-endian. */
+  id: Bytes32,
+  name: new ByteListType(64),
+  /** Catalogue id such as "gradient-32x10", ASCII. */
+  shape: new ByteListType(32),
+  vkHash: Bytes32,
+  /** Means then scales, float64 little-endian: for people's tools, opaque to consensus. */
+  standardisation: new ByteListType(2 * FEATURES_MAX * 8),
+  normalization: Bytes32,
+  rateNumerator: uint32,
+  rateShift: uint8,
+  normBound: bigint128,
+  firstRound: EpochType,
+  lastRound: EpochType,
+  sponsor: Bytes20,
+  holdoutRoot: Bytes32,
+  holdoutSlices: uint16,
+  /** One byte a slice: 1 once drawn. */
+  drawn: new ByteListType(4_096),
+  /** Height of the first reveal, 0 before. Roots not registered below it are never drawn. */
+  revealedFrom: HeightType,
+  model: ModelType,
+  enrollments: new ListCompositeType(EnrollmentType, ENROLLMENTS_MAX),
+});
+export type Task = ValueOf<typeof TaskType>;
+
+export const SlotType = new ContainerNodeStructType({
+  podId: Bytes32,
+  publicKey: Bytes32,
+  dataRoot: Bytes32,
+  batchIndex: uint16,
+});
+export type Slot = ValueOf<typeof SlotType>;
+
+export const ContributionType = new ContainerType({
+  slot: uint16,
+  proposer: ValidatorIndexType,
+  nullifier: Bytes32,
+  dataTag: Bytes32,
+  gradient: GradientType,
+});
+export type Contribution = ValueOf<typeof ContributionType>;
+
+/** One task's present epoch; emptied when it settles. */
+export const RoundType = new ContainerType({
+  slots: new ListCompositeType(SlotType, SLOTS_MAX),
+  contributions: new ListCompositeType(ContributionType, SLOTS_MAX),
+  /** Slices to open, drawn at the close. */
+  drawnSlices: new ListBasicType(uint16, SLICES_PER_REVEAL_MAX),
+  /** Opened rows, in the order of the draw; empty until revealed. */
+  features: new ByteListType(SLICES_PER_REVEAL_MAX * SLICE_ROWS * FEATURES_MAX * 2),
+  labels: new ByteListType(SLICES_PER_REVEAL_MAX * SLICE_ROWS),
+});
+
+export const LockType = new ContainerNodeStructType({ account: Bytes20, amount: AmountType });
+
+export const StateType = new ContainerType({
+  /** Hash of the chain id. */
+  chain: Bytes32,
+  height: HeightType,
+  epoch: EpochType,
+  timestampMs: uint64,
+  /** Hashes of the newest blocks below `height`, by height modulo the length. */
+  recent: new VectorCompositeType(Bytes32, RECENT_BLOCKS),
+  beacon: new ContainerNodeStructType({
+    mix: Bytes32,
+    /** The mix at the close of this epoch's submissions; zero before. */
+    close: Bytes32,
+  }),
+  supply: new ContainerNodeStructType({
+    genesis: AmountType,
+    minted: AmountType,
+    burned: AmountType,
+    treasury: AmountType,
+    staked: AmountType,
+    bonded: AmountType,
+    locked: AmountType,
+  }),
+  issuance: new ContainerNodeStructType({ target: bigint128, floor: bigint128, ema: bigint128 }),
+  validators: new ListCompositeType(ValidatorType, VALIDATORS_MAX),
+  /** Of this epoch and of the next. */
+  sets: new VectorCompositeType(SetType, 2),
+  /** Late certificates in this epoch, and how many of them each member of the set signed. */
+  presence: new ContainerType({ opportunities: uint32, present: new ListBasicType(uint32, SEATS_MAX) }),
+  accounts: new VectorCompositeType(AccountBucketType, ACCOUNT_BUCKETS),
+  pods: new VectorCompositeType(PodBucketType, POD_BUCKETS),
+  datasets: new VectorCompositeType(DatasetBucketType, POD_BUCKETS),
+  tasks: new ListCompositeType(TaskType, TASKS_MAX),
+  /** Parallel to tasks. */
+  rounds: new ListCompositeType(RoundType, TASKS_MAX),
+  /** Locked rewards by unlock epoch modulo the vector's length. */
+  locks: new VectorCompositeType(new ListCompositeType(LockType, LOCKS_MAX), Number(LOCK_EPOCHS_MAX)),
+});
+export type State = CompositeViewDU<typeof StateType>;
+export type TaskView = CompositeViewDU<typeof TaskType>;
+export type RoundView = CompositeViewDU<typeof RoundType>;
+
+/** An independent copy: cheap, structurally shared. The source's pending changes are committed first. */
+export function fork(state: State): State {
+  state.commit();
+  return state.clone();
+}
+
+export function stateRoot(state: State): Uint8Array {
+  state.commit();
+  return state.hashTreeRoot();
+}
+
+const WORD = 2n ** 64n;
+export const toInt64 = (value: bigint): bigint => (value < 0n ? value + WORD : value);
+export const fromInt64 = (word: bigint): bigint => (word >= WORD / 2n ? word - WORD : word);
+export const toInt32 = (value: number): number => (value < 0 ? value + 2 ** 32 : value);
+export const fromInt32 = (word: number): number => (word >= 2 ** 31 ? word - 2 ** 32 : word);
+
+export const textBytes = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
+export const bytesText = (bytes: Uint8Array): string => String.fromCharCode(...bytes);

@@ -1,0 +1,191 @@
+/**
+ * The state transition: a block on its parent's state. Reads as a table of contents; one operation a
+ * file beside it. Signatures and proofs are not verified here but collected by checks.ts.
+ */
+import { equalBytes } from "../primitives/bytes.ts";
+import { type Fault, fault } from "../primitives/faults.ts";
+import { hash } from "../primitives/hash.ts";
+import { closePlace, type Params, placeInEpoch } from "../primitives/params.ts";
+import { Height, type ValidatorIndex } from "../primitives/units.ts";
+import { BLOCK_BYTES_MAX, type Block, BlockType, type Body, bodyRoot, type Header } from "../types/block.ts";
+import { type Certificate, signersOf } from "../types/certificate.ts";
+import { nullifierOf } from "../types/submission.ts";
+import { transactionId } from "../types/transaction.ts";
+import { proposerOf, type ValidatorSet } from "../types/validator-set.ts";
+import { VoteKind } from "../types/vote.ts";
+import { applySubmission } from "./apply-submission.ts";
+import { applyTransaction } from "./apply-transaction.ts";
+import type { Context } from "./context.ts";
+import { closeSubmissions } from "./draws.ts";
+import { type EpochReceipt, settleEpoch } from "./settle-epoch.ts";
+import { fork, RECENT_BLOCKS, type State, stateRoot } from "./state.ts";
+
+export type BlockReceipt = {
+  readonly transactions: readonly Uint8Array[];
+  /** Nullifiers. */
+  readonly submissions: readonly Uint8Array[];
+  /** Only of an epoch's last block. */
+  readonly epoch: EpochReceipt | undefined;
+};
+
+export type Applied = { readonly state: State; readonly receipt: BlockReceipt };
+
+/** The parent as the transition needs it: its hash and its post-state; the set is the parent state's current one. */
+export type Parent = { readonly hash: Uint8Array; readonly state: State; readonly set: ValidatorSet };
+
+export function contextOf(header: Header, params: Params): Context {
+  return { params, proposer: header.proposer, place: placeInEpoch(header.height, params) };
+}
+
+/** What a header must be, given its parent; everything but the state root. */
+export function checkHeader(
+  { hash: parentHash, state, set }: Parent,
+  block: Block,
+  params: Params,
+): Fault | undefined {
+  const { header, body } = block;
+  if (header.height !== state.height + 1)
+    return fault("block/header", { field: "height", expected: state.height + 1 });
+  if (header.epoch !== state.epoch) return fault("block/header", { field: "epoch", expected: state.epoch });
+  if (!equalBytes(header.parentHash, parentHash)) return fault("block/header", { field: "parentHash" });
+  if (header.view < 1 || header.parentView >= header.view)
+    return fault("block/header", { field: "parentView" });
+  if (header.proposer !== set.members[proposerOf(set, header.view)]?.validator)
+    return fault("block/proposer");
+  if (header.timestampMs < state.timestampMs + Number(params.blockIntervalMs)) {
+    return fault("block/timestamp", { parent: state.timestampMs, found: header.timestampMs });
+  }
+  if (body.transactions.length > params.transactionsMax || body.submissions.length > params.submissionsMax) {
+    return fault("block/limits", { field: "count" });
+  }
+  if (BlockType.value_serializedSize(block as never) > BLOCK_BYTES_MAX)
+    return fault("block/limits", { field: "bytes" });
+  if (!equalBytes(header.bodyRoot, bodyRoot(body))) return fault("block/body-root");
+  return undefined;
+}
+
+/** Height, time, the parent's hash, the beacon. */
+function beginBlock(state: State, header: Header, beaconReveal: Uint8Array): void {
+  state.recent.set((header.height - 1) % RECENT_BLOCKS, header.parentHash);
+  state.height = header.height;
+  state.timestampMs = header.timestampMs;
+  state.beacon.mix = hash("beacon", state.beacon.mix, beaconReveal);
+}
+
+/** Counts who signed the ancestor's late certificate; its signature is one of the checks. */
+function applyLateCertificate(
+  state: State,
+  late: Certificate | undefined,
+  place: number,
+  params: Params,
+): Fault | undefined {
+  if (late === undefined) return undefined;
+  const distance = Number(params.lateDistance);
+  const { subject } = late;
+  const ancestor = state.recent.getReadonly((state.height - distance) % RECENT_BLOCKS);
+  const right =
+    place > distance &&
+    subject.kind === VoteKind.notarize &&
+    subject.epoch === state.epoch &&
+    equalBytes(subject.blockHash, ancestor);
+  if (!right) return fault("block/certificate", { field: "lateCertificate" });
+  state.presence.opportunities += 1;
+  for (const position of signersOf(late)) {
+    const { present } = state.presence;
+    present.set(position, present.get(position) + 1);
+  }
+  return undefined;
+}
+
+/** Everything after the header: what a proposer runs to build, and a validator to check. Mutates `state`. */
+export function applyBody(state: State, header: Header, body: Body, params: Params): BlockReceipt | Fault {
+  const context = contextOf(header, params);
+  beginBlock(state, header, body.beaconReveal);
+  const late = applyLateCertificate(state, body.lateCertificate[0], context.place, params);
+  if (late !== undefined) return late;
+  for (const [index, transaction] of body.transactions.entries()) {
+    const refused = applyTransaction(state, transaction, context);
+    if (refused !== undefined) return fault("block/transaction", { index, cause: refused.code });
+  }
+  for (const [index, submission] of body.submissions.entries()) {
+    const accepted = applySubmission(state, submission, context);
+    if ("code" in accepted) return fault("block/submission", { index, cause: accepted.code });
+  }
+  return {
+    transactions: body.transactions.map((it) => transactionId(state.chain, it)),
+    submissions: body.submissions.map(nullifierOf),
+    epoch: endBlock(state, context),
+  };
+}
+
+/** The close of submissions, and the end of the epoch. */
+function endBlock(state: State, context: Context): EpochReceipt | undefined {
+  const { place, params } = context;
+  if (place === closePlace(params)) closeSubmissions(state, params);
+  return place === Number(params.epochHeights) ? settleEpoch(state, context) : undefined;
+}
+
+/** The state after a block, or why the block is invalid. The parent's state is not touched. */
+export function applyBlock(parent: Parent, block: Block, params: Params): Applied | Fault {
+  const wrong = checkHeader(parent, block, params);
+  if (wrong !== undefined) return wrong;
+  const state = fork(parent.state);
+  const receipt = applyBody(state, block.header, block.body, params);
+  if ("code" in receipt) return receipt;
+  if (!equalBytes(stateRoot(state), block.header.stateRoot)) return fault("block/state-root");
+  return { state, receipt };
+}
+
+export type BuildInput = {
+  readonly header: Omit<Header, "stateRoot" | "bodyRoot" | "height" | "epoch" | "parentHash" | "proposer"> & {
+    readonly proposer: ValidatorIndex;
+  };
+  readonly beaconReveal: Uint8Array;
+  readonly parentCertificate: Certificate | undefined;
+  readonly lateCertificate: Certificate | undefined;
+  readonly transactions: Body["transactions"];
+  readonly submissions: Body["submissions"];
+};
+
+/**
+ * Builds a block: takes the candidates in their order, drops those that the state refuses, and fills in
+ * the roots. Candidates' signatures and proofs were verified by the mempool.
+ */
+export function buildBlock(
+  parent: Parent,
+  input: BuildInput,
+  params: Params,
+): Applied & { readonly block: Block } {
+  const state = fork(parent.state);
+  const partial = {
+    ...input.header,
+    height: Height(parent.state.height + 1),
+    epoch: parent.state.epoch,
+    parentHash: parent.hash,
+    stateRoot: new Uint8Array(32),
+    bodyRoot: new Uint8Array(32),
+  };
+  const context = contextOf(partial, params);
+  beginBlock(state, partial, input.beaconReveal);
+  const late = applyLateCertificate(state, input.lateCertificate, context.place, params);
+  const transactions = input.transactions
+    .slice(0, Number(params.transactionsMax))
+    .filter((it) => applyTransaction(state, it, context) === undefined);
+  const submissions = input.submissions
+    .slice(0, Number(params.submissionsMax))
+    .filter((it) => !("code" in applySubmission(state, it, context)));
+  const body: Body = {
+    beaconReveal: input.beaconReveal,
+    parentCertificate: input.parentCertificate === undefined ? [] : [input.parentCertificate],
+    lateCertificate: late !== undefined || input.lateCertificate === undefined ? [] : [input.lateCertificate],
+    transactions,
+    submissions,
+  };
+  const receipt: BlockReceipt = {
+    transactions: transactions.map((it) => transactionId(state.chain, it)),
+    submissions: submissions.map(nullifierOf),
+    epoch: endBlock(state, context),
+  };
+  const header: Header = { ...partial, stateRoot: stateRoot(state), bodyRoot: bodyRoot(body) };
+  return { state, receipt, block: { header, body } };
+}

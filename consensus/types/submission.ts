@@ -1,0 +1,52 @@
+/**
+ * A submission: a pod's signed proof for one drawn slot. It carries outputs and proof only; the node
+ * rebuilds every public input from the state, and `inputsHash` says which ones the pod meant.
+ */
+import { ContainerType, ListCompositeType, type ValueOf } from "@chainsafe/ssz";
+import { bigintToBytes, bytesToBigint, concatBytes } from "../primitives/bytes.ts";
+import { hash } from "../primitives/hash.ts";
+import { Bytes32, Bytes64, Bytes128, EpochType, rootOf, uint16 } from "./ssz.ts";
+
+/** Values in a model or a gradient, with its bias. */
+export const VALUES_MAX = 1024;
+export const OUTPUTS_MAX = VALUES_MAX + 8;
+
+const unsigned = {
+  task: Bytes32,
+  epoch: EpochType,
+  /** Position among the task's drawn slots of the epoch. */
+  slot: uint16,
+  podId: Bytes32,
+  /** Hash of the verification key and all public inputs. */
+  inputsHash: Bytes32,
+  /** Public outputs in the circuit's order, 32 bytes little-endian each, below r. */
+  outputs: new ListCompositeType(Bytes32, OUTPUTS_MAX),
+  /** A, B, C compressed. */
+  proof: Bytes128,
+};
+const UnsignedSubmissionType = new ContainerType(unsigned);
+export const SubmissionType = new ContainerType({ ...unsigned, signature: Bytes64 });
+export type UnsignedSubmission = ValueOf<typeof UnsignedSubmissionType>;
+export type Submission = ValueOf<typeof SubmissionType>;
+
+/** The 32 bytes that the pod's account signs. */
+export function submissionRoot(chain: Uint8Array, submission: UnsignedSubmission): Uint8Array {
+  const { task, epoch, slot, podId, inputsHash, outputs, proof } = submission;
+  return hash(
+    "submission",
+    chain,
+    rootOf(UnsignedSubmissionType, { task, epoch, slot, podId, inputsHash, outputs, proof }),
+  );
+}
+
+/** The first output of every template. It is the submission's identity; proof bytes never are. */
+export function nullifierOf(submission: UnsignedSubmission): Uint8Array {
+  return submission.outputs[0] ?? new Uint8Array(32);
+}
+
+export const fieldToBytes = (value: bigint): Uint8Array => bigintToBytes(value, 32);
+export const bytesToField = bytesToBigint;
+
+export function inputsHashOf(vkHash: Uint8Array, inputs: readonly bigint[]): Uint8Array {
+  return hash("inputs", vkHash, concatBytes(...inputs.map(fieldToBytes)));
+}
