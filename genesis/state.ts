@@ -214,8 +214,9 @@ export function genesisState(document: GenesisDocument): Genesis {
   addPods(state, document, params);
   state.supply.genesis = add(state.supply.genesis, state.supply.staked, state.supply.bonded);
   if (state.supply.genesis > params.supplyMax) refuse("accounts", "a genesis supply of at most supplyMax");
-  writeSet(state, 0, Epoch(0));
-  writeSet(state, 1, Epoch(1));
+  writeSet(state, "previous", Epoch(0));
+  writeSet(state, "current", Epoch(0));
+  writeSet(state, "next", Epoch(1));
   resetPresence(state);
   addTasks(state, chain, document, params);
   for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, true);

@@ -225,7 +225,7 @@ export const METHODS = {
       accepted: Uint64,
       settledQuality: Int,
       datasets: z.array(
-        z.object({ dataRoot: Hash, batches: Count, normalization: Hash, registeredEpoch: Uint64 }),
+        z.object({ dataRoot: Hash, batches: Count, normalization: Hash, registeredHeight: Uint64 }),
       ),
       enrollments: z.array(z.object({ task: Hash, dataRoot: Hash, slots: Count })),
       /** Slots of this epoch. */

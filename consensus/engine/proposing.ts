@@ -93,6 +93,8 @@ export function takeBuilt(core: Core, view: View, block: Block | undefined): voi
     nullify(core, "build-failed");
     return;
   }
+  // An answer to another epoch's engine: its view means nothing here.
+  if (block.header.epoch !== core.options.set.epoch || block.header.view !== view) return;
   const { header } = block;
   const hash = blockHash(header);
   const { held } = core.views.between(header.parentView, view);

@@ -127,8 +127,8 @@ export const PARAMS = {
   targetMin: {
     unit: "quality",
     meaning: "T_min, below which the quality target never falls",
-    dev: 1_000_000n,
-    testnet: 10_000_000n,
+    dev: 40_000_000n,
+    testnet: 40_000_000n,
   },
   emaEpochs: {
     unit: "epochs",

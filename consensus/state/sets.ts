@@ -1,9 +1,8 @@
 /**
  * Validator sets. The set of epoch e+1 is a function of the state at the end of e−1, so it is known a
- * whole epoch ahead; the state holds this epoch's and the next one's.
+ * whole epoch ahead; the state holds the one before this epoch's, this one's and the next one's.
  */
-import type { Epoch } from "../primitives/units.ts";
-import { ValidatorIndex } from "../primitives/units.ts";
+import { Epoch, ValidatorIndex } from "../primitives/units.ts";
 import { SEATS_MAX } from "../types/ssz.ts";
 import { createValidatorSet, type Member, type ValidatorSet } from "../types/validator-set.ts";
 import { SetType, type State } from "./state.ts";
@@ -44,17 +43,33 @@ function membersOf(state: State): { validator: ValidatorIndex; weight: bigint; e
   });
 }
 
+/** Places in the state's `sets`. The one before is who finalized the block that this epoch builds on. */
+const PLACES = { previous: 0, current: 1, next: 2 } as const;
+export type SetName = keyof typeof PLACES;
+
 /** Writes the set of `epoch`, its proposers shuffled by the beacon as it stands. */
-export function writeSet(state: State, place: 0 | 1, epoch: Epoch): void {
-  state.sets.set(place, SetType.toViewDU({ epoch, seed: state.beacon.mix, members: membersOf(state) }));
+export function writeSet(state: State, name: SetName, epoch: Epoch): void {
+  state.sets.set(PLACES[name], SetType.toViewDU({ epoch, seed: state.beacon.mix, members: membersOf(state) }));
 }
 
-/** The set of this epoch (0) or the next one (1). */
-export function validatorSet(state: State, place: 0 | 1): ValidatorSet {
-  const { epoch, seed, members } = state.sets.getReadonly(place).toValue();
+/** At an epoch's turn: each set takes the place before its own, and a new next one is made. */
+export function turnSets(state: State, next: Epoch): void {
+  for (const place of [PLACES.previous, PLACES.current]) {
+    state.sets.set(place, SetType.toViewDU(state.sets.getReadonly(place + 1).toValue()));
+  }
+  writeSet(state, "next", Epoch(next + 1));
+}
+
+export function validatorSet(state: State, name: SetName): ValidatorSet {
+  const { epoch, seed, members } = state.sets.getReadonly(PLACES[name]).toValue();
   const full: Member[] = members.map((member) => ({
     ...member,
     blsKey: state.validators.getReadonly(member.validator).blsKey,
   }));
   return createValidatorSet(epoch, full, seed);
+}
+
+/** Seats of this epoch. */
+export function currentMembers(state: State): readonly { validator: ValidatorIndex; weight: bigint }[] {
+  return state.sets.getReadonly(PLACES.current).members.getAllReadonly();
 }

@@ -16,8 +16,8 @@ import { openRound, taskOpen } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
 import { issuanceConstants, payouts, settlePublicLane } from "./issuance.ts";
 import { credit, getAccount, getPod, putAccount, putPod } from "./maps.ts";
-import { writeSet } from "./sets.ts";
-import { bytesText, type Contribution, fromInt64, LockType, SetType, type State, toInt32 } from "./state.ts";
+import { currentMembers, turnSets } from "./sets.ts";
+import { bytesText, type Contribution, fromInt64, LockType, type State, toInt32 } from "./state.ts";
 import { addToSupply, takeFromSupply } from "./supply.ts";
 
 /** How one contribution was measured and paid. */
@@ -145,7 +145,7 @@ export function settleEpoch(state: State, { params }: Context): EpochReceipt {
   const values = settled.flatMap(({ contributions, score }) =>
     contributions.map((_, i) => score?.outcomes[i]?.quality ?? 0n),
   );
-  const set = state.sets.getReadonly(0).toValue();
+  const members = currentMembers(state);
   const carried = new Map<number, bigint>();
   settled
     .flatMap(({ contributions }) => contributions)
@@ -157,7 +157,7 @@ export function settleEpoch(state: State, { params }: Context): EpochReceipt {
     mint: lane.mint,
     values,
     carried: [...carried.values()],
-    presence: set.members.map(({ weight }, i) => ({
+    presence: members.map(({ weight }, i) => ({
       weight,
       present: state.presence.present.get(i),
       opportunities,
@@ -173,7 +173,7 @@ export function settleEpoch(state: State, { params }: Context): EpochReceipt {
   [...carried.keys()].forEach((proposer, i) => {
     earn(validatorAccount(proposer), paid.proposers[i] ?? 0n);
   });
-  set.members.forEach(({ validator }, i) => {
+  members.forEach(({ validator }, i) => {
     earn(validatorAccount(validator), paid.validators[i] ?? 0n);
   });
 
@@ -235,15 +235,14 @@ function turnEpoch(state: State, params: Params): void {
   const next = Epoch(state.epoch + 1);
   state.epoch = next;
   unlock(state, next);
-  state.sets.set(0, SetType.toViewDU(state.sets.getReadonly(1).toValue()));
-  writeSet(state, 1, Epoch(next + 1));
+  turnSets(state, next);
   resetPresence(state);
   state.beacon.close = new Uint8Array(32);
   for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params);
 }
 
 export function resetPresence(state: State): void {
-  const members = state.sets.getReadonly(0).members.length;
+  const members = currentMembers(state).length;
   state.presence = state.type.fields.presence.toViewDU({
     opportunities: 0,
     present: new Array<number>(members).fill(0),

@@ -200,8 +200,8 @@ export const StateType = new ContainerType({
   }),
   issuance: new ContainerNodeStructType({ target: bigint128, floor: bigint128, ema: bigint128 }),
   validators: new ListCompositeType(ValidatorType, VALIDATORS_MAX),
-  /** Of this epoch and of the next. */
-  sets: new VectorCompositeType(SetType, 2),
+  /** Of the epoch before, of this epoch and of the next: see sets.ts. */
+  sets: new VectorCompositeType(SetType, 3),
   /** Late certificates in this epoch, and how many of them each member of the set signed. */
   presence: new ContainerType({ opportunities: uint32, present: new ListBasicType(uint32, SEATS_MAX) }),
   accounts: new VectorCompositeType(AccountBucketType, ACCOUNT_BUCKETS),

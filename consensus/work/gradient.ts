@@ -216,6 +216,8 @@ export function publicInputs(inputs: GradientInputs): bigint[] {
     signals.every((signal) => signal >= 0n && signal < FIELD_ORDER),
     "inputs are canonical",
   );
+  // The circuit is sound for weights of 24 bits only, and counts on this.
+  invariant(modelValid(model, model.length - 1), "a model's weights have 24 bits");
   return [...signals, ...model.map(toField)];
 }
 

@@ -12,19 +12,13 @@
  * a loss < 2^53. Whatever could pass 2^53 is a `bigint`. No float's rounding is ever looked at: the only
  * divisions are by powers of two or of exact multiples.
  */
-import { clampWeight, FEATURE_SCALE, type Rows, rowLoss } from "./gradient.ts";
+import type { Rows } from "./gradient.ts";
 import { shapleyValues, sumOf } from "./shapley.ts";
+import { createLoss, type Rate, rateValid, stepModel } from "./step.ts";
 
-/** A step is `⌊numerator · Σg / (K·N·2^(18 + shift))⌋` in Q16 weights; numerator / 2^shift is the learning rate. */
-export type Rate = { readonly numerator: number; readonly shift: number };
-
-export const RATE_NUMERATOR_MAX = 2 ** 16;
-export const RATE_SHIFT_MAX = 32;
 /** C² above this is read as this: no entry of a clipped gradient passes 2^45. */
-export const NORM_BOUND_MAX = 2n ** 90n;
+const NORM_BOUND_MAX = 2n ** 90n;
 
-/** From the gradient's 2^34 to the weights' 2^16. */
-const UNIT_SHIFT = 2 ** 18;
 /** Two gradients nearer than 1/√400 = 5 % of the shorter one are one player. */
 const NEAR_FACTOR = 400n;
 const PARTS_PER_MILLION = 1_000_000n;
@@ -82,18 +76,6 @@ export type Score = {
   readonly outcomes: readonly Outcome[];
   readonly totalValue: bigint;
 };
-
-/** Whether a task may use this rate. {@link scoreRound} scores nothing under any other. */
-export function rateValid({ numerator, shift }: Rate): boolean {
-  return (
-    Number.isInteger(numerator) &&
-    numerator >= 1 &&
-    numerator <= RATE_NUMERATOR_MAX &&
-    Number.isInteger(shift) &&
-    shift >= 0 &&
-    shift <= RATE_SHIFT_MAX
-  );
-}
 
 /** Scores a round; see the file's header. */
 export function scoreRound(input: ScoreInput): Score {
@@ -153,43 +135,6 @@ export function scoreRound(input: ScoreInput): Score {
   };
 }
 
-/**
- * `lossOf` of gradient.ts for thousands of models on the same rows: the same exact sum, four features at a time
- * over padded rows, which is three times as fast. A round of 64 gradients needs 4,225 of them.
- */
-export function createLoss({ features, x, y }: Rows): (model: readonly number[]) => number {
-  const width = Math.ceil(features / 4) * 4;
-  const padded = new Float64Array(y.length * width);
-  for (let i = 0; i < y.length; i++) {
-    for (let j = 0; j < features; j++) padded[i * width + j] = x[i * features + j] ?? 0;
-  }
-  const weights = new Float64Array(width);
-  return (model) => {
-    for (let j = 0; j < features; j++) weights[j] = model[j] ?? 0;
-    return sumLoss(padded, y, weights, (model[features] ?? 0) * FEATURE_SCALE);
-  };
-}
-
-function sumLoss(x: Float64Array, y: Uint8Array, weights: Float64Array, bias: number): number {
-  let sum = 0;
-  let at = 0;
-  for (let i = 0; i < y.length; i++) {
-    let a = bias;
-    let b = 0;
-    let c = 0;
-    let d = 0;
-    for (let j = 0; j < weights.length; j += 4) {
-      a += (weights[j] ?? 0) * (x[at] ?? 0);
-      b += (weights[j + 1] ?? 0) * (x[at + 1] ?? 0);
-      c += (weights[j + 2] ?? 0) * (x[at + 2] ?? 0);
-      d += (weights[j + 3] ?? 0) * (x[at + 3] ?? 0);
-      at += 4;
-    }
-    sum += rowLoss(a + b + c + d, y[i] ?? 0);
-  }
-  return sum;
-}
-
 function fates(
   groups: readonly (readonly number[])[],
   values: readonly bigint[],
@@ -208,6 +153,7 @@ function fates(
 }
 
 type Clipped = { readonly gradient: readonly number[]; readonly shift: number };
+const NOTHING: Clipped = { gradient: [], shift: 0 };
 
 /**
  * The gradient shifted down (arithmetically, entry by entry) by the fewest bits that bring ‖g‖² to the bound.
@@ -269,8 +215,10 @@ function screen(improvements: readonly number[]): number[] {
  * and their members are in nullifier order; a group plays with the gradient of its first member.
  */
 function mergeNear(survivors: readonly number[], clipped: readonly Clipped[]): number[][] {
-  const vectors = survivors.map((i) => clipped[i]?.gradient ?? []);
-  const norms = vectors.map(squaredNorm);
+  const candidates = survivors.map((i) => {
+    const { gradient, shift } = clipped[i] ?? NOTHING;
+    return { gradient, shift, norm: squaredNorm(gradient) };
+  });
   const parent = survivors.map((_, i) => i);
   const rootOf = (start: number): number => {
     let at = start;
@@ -278,12 +226,10 @@ function mergeNear(survivors: readonly number[], clipped: readonly Clipped[]): n
     while ((parent[at] ?? at) < at) at = parent[at] ?? at;
     return at;
   };
-  for (const [i, a] of vectors.entries()) {
-    for (let j = i + 1; j < vectors.length; j++) {
-      const b = vectors[j] ?? [];
-      const difference = a.map((entry, k) => entry - (b[k] ?? 0));
-      const distance = NEAR_FACTOR * squaredNorm(difference);
-      if (distance >= (norms[i] ?? 0n) || distance >= (norms[j] ?? 0n)) continue;
+  for (const [i, a] of candidates.entries()) {
+    for (let j = i + 1; j < candidates.length; j++) {
+      const b = candidates[j];
+      if (b === undefined || !near(a, b)) continue;
       const one = rootOf(i);
       const other = rootOf(j);
       parent[Math.max(one, other)] = Math.min(one, other);
@@ -297,25 +243,17 @@ function mergeNear(survivors: readonly number[], clipped: readonly Clipped[]): n
   return [...groups.values()];
 }
 
-/**
- * w − ⌊numerator·Σg / (divisor·2^(18+shift))⌋, saturated. Nested floors of divisions by positive integers equal
- * one floor of the division by their product, so 2^18 goes first: |Σg| ≤ 2^51 leaves 33 bits, a numerator of at
- * most 2^16 makes 49, and the remainder by `%` is exact.
- */
-export function stepModel(
-  model: readonly number[],
-  sum: readonly number[],
-  divisor: number,
-  { numerator, shift }: Rate,
-): number[] {
-  const rest = divisor * 2 ** shift;
-  return model.map((weight, j) => {
-    const total = sum[j] ?? 0;
-    const high = Math.floor(total / UNIT_SHIFT);
-    const low = total - high * UNIT_SHIFT;
-    const scaled = numerator * high + Math.floor((numerator * low) / UNIT_SHIFT);
-    const remainder = scaled % rest;
-    const step = (scaled - (remainder < 0 ? remainder + rest : remainder)) / rest;
-    return clampWeight(weight - step);
-  });
+type Candidate = Clipped & { readonly norm: bigint };
+
+/** At the larger of both shifts: else a copy that is a little longer would be clipped once more, and be far. */
+function near(a: Candidate, b: Candidate): boolean {
+  if (a.shift < b.shift) return near(shiftTo(a, b.shift), b);
+  if (b.shift < a.shift) return near(a, shiftTo(b, a.shift));
+  const distance = NEAR_FACTOR * squaredNorm(a.gradient.map((entry, k) => entry - (b.gradient[k] ?? 0)));
+  return distance < a.norm && distance < b.norm;
+}
+
+function shiftTo({ gradient, shift }: Clipped, bits: number): Candidate {
+  const shifted = gradient.map((entry) => Math.floor(entry / 2 ** (bits - shift)));
+  return { gradient: shifted, shift: bits, norm: squaredNorm(shifted) };
 }

@@ -9,7 +9,7 @@ import { createDraw, drawWithout } from "../primitives/hash.ts";
 
 /** Coalitions of up to so many players are all evaluated; above, so many random orders are. */
 export const EXACT_PLAYERS_MAX = 8;
-export const PERMUTATIONS = 64;
+const PERMUTATIONS = 64;
 
 /**
  * Shapley values of the game in which a coalition is worth `worthOf` of its players' summed gradients, and an

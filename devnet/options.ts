@@ -1,0 +1,113 @@
+/**
+ * What one can ask of a devnet, and the numbers it is made with. Read by the CLI, the plan and the tests.
+ */
+import { FaultError } from "../consensus/primitives/faults.ts";
+import { PARAMS, type ParamName } from "../consensus/primitives/params.ts";
+import { type GradientShape, shapeOf } from "../consensus/work/gradient.ts";
+
+export type TableSource = {
+  readonly file: string;
+  readonly label: string;
+  readonly positive: string;
+  readonly ignore: readonly string[];
+};
+
+/** What a kept chain must agree with when it is started again. */
+export type ChainOptions = {
+  readonly validators?: number;
+  readonly pods?: number;
+  /** Columns of the generated data. */
+  readonly features?: number;
+  /** The user's own table instead of generated data. */
+  readonly table?: TableSource;
+  readonly blockIntervalMs?: number;
+  /** Shape of the task; chosen by the number of columns if absent. */
+  readonly shape?: string;
+  readonly batchesPerPod?: number;
+  readonly holdoutSlices?: number;
+  /** Further overrides of parameters, by name: what a test needs. */
+  readonly params?: Partial<Record<ParamName, bigint>>;
+};
+
+export const DEFAULTS = { validators: 4, pods: 3, features: 10, batchesPerPod: 4 } as const;
+
+/** The first RPC port that is tried; a node more takes a port more. */
+export const RPC_PORT = 9545;
+export const TASK_NAME = "tumour";
+/** Whole ZKP. */
+export const STAKE_ZKP = 1_000;
+export const DEV_ACCOUNTS = 3;
+export const DEV_ACCOUNT_ZKP = 100_000;
+/** For the fees of reveals. */
+export const SPONSOR_ZKP = 1_000;
+/** Rounds of a generated task; a user's table gives as many as it has rows for, up to these. */
+export const ROUNDS_MAX = 16;
+export const GENERATED_SEED = 20_261_123;
+/** Rows of generated data that nobody trains or is paid on. */
+export const GENERATED_TEST_ROWS = 512;
+export const VALIDATORS_MAX = 16;
+export const PODS_MAX = 16;
+
+/**
+ * The task's step: 1/8 of the mean gradient. Standardised columns that move together give the loss a
+ * curvature of up to about a dozen (WDBC: 13), and a step is stable below twice its inverse.
+ */
+export const RATE = { numerator: 1, shift: 3 } as const;
+/** C²: a mean gradient of norm 8 over 32 rows of features around 1; honest ones stay below, one bad row is bounded. */
+export const NORM_BOUND: bigint = (2n ** 34n * 32n * 8n) ** 2n;
+
+const SHAPES = ["gradient-32x10", "gradient-32x30"] as const;
+
+/** The smallest shape of the catalogue's public ones that has room for so many columns. */
+export function shapeForColumns(columns: number): GradientShape {
+  const fitting = SHAPES.map(shapeOf).find(({ features }) => columns <= features);
+  if (fitting === undefined) {
+    throw new FaultError("table/invalid", {
+      columns,
+      expected: "at most 30 feature columns; leave some out with --ignore",
+    });
+  }
+  return fitting;
+}
+
+/** A faster or slower chain: every timeout that is a multiple of the interval in the preset stays one. */
+export function paramOverrides({
+  blockIntervalMs,
+  params = {},
+}: ChainOptions): Partial<Record<ParamName, bigint>> {
+  if (blockIntervalMs === undefined) return params;
+  const interval = BigInt(blockIntervalMs);
+  const scaled = (name: ParamName): bigint => {
+    const value = (PARAMS[name].dev * interval) / PARAMS.blockIntervalMs.dev;
+    return value > PARAMS[name].dev / SCALE_MIN ? value : PARAMS[name].dev / SCALE_MIN;
+  };
+  const proposalTimeoutMs = scaled("proposalTimeoutMs") + interval;
+  return {
+    blockIntervalMs: interval,
+    proposalTimeoutMs,
+    notarizationTimeoutMs: scaled("notarizationTimeoutMs") + proposalTimeoutMs,
+    retryMs: scaled("retryMs"),
+    ...params,
+  };
+}
+
+/** Timeouts shrink to no less than this part: below, a busy laptop's scheduling, not a lost message, would end views. */
+const SCALE_MIN = 2n;
+
+export function checkOptions(options: ChainOptions): void {
+  const check = (name: string, value: number | undefined, min: number, max: number): void => {
+    if (value !== undefined && !(Number.isInteger(value) && value >= min && value <= max)) {
+      throw new FaultError("config/usage", { option: name, found: value, expected: `${min} … ${max}` });
+    }
+  };
+  check("--validators", options.validators, 1, VALIDATORS_MAX);
+  check("--pods", options.pods, 1, PODS_MAX);
+  check("--features", options.features, 1, 30);
+  check("--block-interval", options.blockIntervalMs, 50, 60_000);
+  if (options.table !== undefined && options.features !== undefined) {
+    throw new FaultError("config/usage", {
+      option: "--features",
+      problem: "is for generated data, and --data is given",
+    });
+  }
+}

@@ -1,0 +1,348 @@
+/**
+ * The blocks that this node has executed: the finalized tip, and above it a tree of valid blocks that
+ * are not final yet, each with its post-state. Answers the engine's `check`, carries out its `finalize`
+ * in one synced write, and loads everything again after a restart. Made by node.ts.
+ */
+
+import type { CheckVerdict } from "../consensus/engine/protocol.ts";
+import { toHex } from "../consensus/primitives/bytes.ts";
+import { type Fault, FaultError, fault, invariant } from "../consensus/primitives/faults.ts";
+import { Height, View } from "../consensus/primitives/units.ts";
+import { collectChecks } from "../consensus/state/checks.ts";
+import { validatorSet } from "../consensus/state/sets.ts";
+import { type State, StateType } from "../consensus/state/state.ts";
+import {
+  applyBlock,
+  type BlockReceipt,
+  checkHeader,
+  contextOf,
+  type Parent,
+} from "../consensus/state/transition.ts";
+import { type Block, blockHash, type Header } from "../consensus/types/block.ts";
+import type { Certificate } from "../consensus/types/certificate.ts";
+import type { ValidatorSet } from "../consensus/types/validator-set.ts";
+import type { Genesis } from "../genesis/state.ts";
+import type { Log } from "./log.ts";
+import { receiptOps } from "./receipts.ts";
+import type { StoreOp } from "./store/ops.ts";
+import type { Store } from "./store/store.ts";
+import type { Verification } from "./verification.ts";
+
+/** Blocks above the finalized tip that are kept, and blocks that may wait for a parent or for their time. */
+const TREE_MAX = 256;
+const WAITING_MAX = 256;
+/** How long to wait before asking again when the machine itself failed, not the block. */
+const RETRY_MS = 250;
+
+/** A block that holds here, with what its children need. Genesis has no block. */
+export type Executed = {
+  readonly hash: Uint8Array;
+  readonly height: Height;
+  readonly block: Block | undefined;
+  readonly state: State;
+  /** Of this block's children. */
+  readonly set: ValidatorSet;
+  readonly receipt: BlockReceipt;
+};
+
+export type FinalizedEvent = { readonly blocks: readonly Executed[]; readonly certificate: Certificate };
+
+export type ChainComponents = {
+  readonly store: Pick<
+    Store,
+    "head" | "write" | "blockAt" | "blockByHash" | "finalizationAt" | "snapshot" | "snapshotHeights"
+  >;
+  readonly verification: Pick<Verification, "verifyChecks">;
+  readonly log: Log;
+  /** A verdict that came after "pending". */
+  onChecked(hash: Uint8Array, verdict: CheckVerdict): void;
+  onFinalized(event: FinalizedEvent): void;
+};
+
+export type Chain = Awaited<ReturnType<typeof openChain>>;
+
+const NOTHING: BlockReceipt = { transactions: [], submissions: [], epoch: undefined };
+
+export async function openChain(genesis: Genesis, components: ChainComponents) {
+  const { store, verification, log, onChecked, onFinalized } = components;
+  const { params } = genesis;
+
+  const executed = (
+    hash: Uint8Array,
+    block: Block | undefined,
+    state: State,
+    receipt: BlockReceipt,
+  ): Executed => ({
+    hash,
+    height: state.height,
+    block,
+    state,
+    set: validatorSet(state, "current"),
+    receipt,
+  });
+  const parentOf = ({ hash, state, set }: Executed): Parent => ({ hash, state, set });
+
+  /** The newest snapshot, then the finalized blocks above it; they were checked before they were stored. */
+  const load = (): Executed => {
+    const head = store.head();
+    if (head === undefined) return executed(genesis.root, undefined, genesis.state, NOTHING);
+    const from = store
+      .snapshotHeights()
+      .filter((height) => height <= head.height)
+      .at(-1);
+    let at = executed(genesis.root, undefined, genesis.state, NOTHING);
+    if (from !== undefined) {
+      const bytes = store.snapshot(from);
+      const block = store.blockAt(from);
+      if (bytes === undefined || block === undefined)
+        throw new FaultError("node/store-corrupt", { snapshot: from });
+      at = executed(blockHash(block.header), block, StateType.deserializeToViewDU(bytes), NOTHING);
+    }
+    while (at.height < head.height) {
+      const block = store.blockAt(Height(at.height + 1));
+      if (block === undefined) throw new FaultError("node/store-corrupt", { missingBlock: at.height + 1 });
+      const applied = applyBlock(parentOf(at), block, params);
+      if ("code" in applied)
+        throw new FaultError("node/store-corrupt", { block: at.height + 1, cause: applied.code });
+      at = executed(blockHash(block.header), block, applied.state, applied.receipt);
+    }
+    return at;
+  };
+
+  let final = load();
+  let finalCertificate = final.block === undefined ? undefined : store.finalizationAt(final.height);
+  let finalView: View = store.head()?.view ?? View(0);
+  /** Valid blocks above the finalized one, by hash. */
+  const tree = new Map<string, Executed>();
+  /** Blocks whose parent is not executed here yet, by the parent's hash. */
+  const orphans = new Map<string, Map<string, Block>>();
+  const timers = new Set<NodeJS.Timeout>();
+  const inHand = new Map<string, Promise<CheckVerdict>>();
+  /** Why the newest blocks were refused, for people. */
+  const refusals = new Map<string, Fault>();
+  let stopped = false;
+
+  const find = (hash: Uint8Array): Executed | undefined =>
+    toHex(hash) === toHex(final.hash) ? final : tree.get(toHex(hash));
+
+  const add = (it: Executed): void => {
+    if (tree.size >= TREE_MAX) tree.delete(tree.keys().next().value ?? "");
+    tree.set(toHex(it.hash), it);
+    const children = orphans.get(toHex(it.hash));
+    orphans.delete(toHex(it.hash));
+    for (const block of children?.values() ?? []) again(block);
+  };
+
+  const again = (block: Block): void => {
+    check(block)
+      .then((verdict) => {
+        if (verdict !== "pending") onChecked(blockHash(block.header), verdict);
+      })
+      .catch((error: unknown) => log.error({ error: String(error) }, "check failed"));
+  };
+
+  const later = (block: Block, delayMs: number): CheckVerdict => {
+    if (timers.size < WAITING_MAX && !stopped) {
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        if (!stopped) again(block);
+      }, delayMs);
+      timers.add(timer);
+    }
+    return "pending";
+  };
+
+  const refuse = (block: Block, reason: Fault): CheckVerdict => {
+    if (refusals.size >= WAITING_MAX) refusals.delete(refusals.keys().next().value ?? "");
+    refusals.set(toHex(blockHash(block.header)), reason);
+    log.warn({ height: block.header.height, view: block.header.view, ...reason }, "block refused");
+    return "invalid";
+  };
+
+  const execute = async (block: Block, hash: Uint8Array): Promise<CheckVerdict> => {
+    const { header } = block;
+    const parent = find(header.parentHash);
+    if (parent === undefined) {
+      if (header.height <= final.height)
+        return refuse(block, fault("block/header", { field: "height", finalized: final.height }));
+      const siblings = orphans.get(toHex(header.parentHash)) ?? new Map<string, Block>();
+      if (orphans.size < WAITING_MAX && siblings.size < 8)
+        orphans.set(toHex(header.parentHash), siblings.set(toHex(hash), block));
+      return "pending";
+    }
+    const wrong = checkHeader(parentOf(parent), block, params);
+    if (wrong !== undefined) return refuse(block, wrong);
+    const ahead = header.timestampMs - Date.now() - Number(params.timestampAheadMs);
+    if (ahead > 0) return later(block, Math.min(ahead, 60_000));
+    const checks = collectChecks(parent.state, parent.set, block, contextOf(header, params));
+    if ("code" in checks) return refuse(block, checks);
+    // Workers verify while the transition runs here.
+    const verifying = verification
+      .verifyChecks(checks)
+      .catch((error: unknown) => ({ failed: String(error) }));
+    const applied = applyBlock(parentOf(parent), block, params);
+    const verified = await verifying;
+    if (verified !== undefined && "failed" in verified) {
+      log.error({ error: verified.failed }, "proofs of a block could not be verified; trying again");
+      return later(block, RETRY_MS);
+    }
+    if ("code" in applied) return refuse(block, applied);
+    if (verified !== undefined) return refuse(block, verified);
+    if (header.height > final.height) add(executed(hash, block, applied.state, applied.receipt));
+    return "valid";
+  };
+
+  /** Rule N5. Final blocks and blocks checked before are answered at once. */
+  const check = (block: Block): Promise<CheckVerdict> => {
+    const hash = blockHash(block.header);
+    const name = toHex(hash);
+    if (find(hash) !== undefined) return Promise.resolve("valid");
+    if (block.header.height <= final.height) {
+      const known = store.blockAt(block.header.height);
+      if (known !== undefined && toHex(blockHash(known.header)) === name) return Promise.resolve("valid");
+    }
+    const running = inHand.get(name);
+    if (running !== undefined) return running;
+    const started = execute(block, hash).finally(() => inHand.delete(name));
+    inHand.set(name, started);
+    return started;
+  };
+
+  /** The blocks from the one above the finalized tip to `hash`; undefined if one is missing. */
+  const pathTo = (hash: Uint8Array): Executed[] | undefined => {
+    const path: Executed[] = [];
+    for (
+      let at = tree.get(toHex(hash));
+      at !== undefined;
+      at = tree.get(toHex(at.block?.header.parentHash ?? at.hash))
+    ) {
+      path.unshift(at);
+      if (at.block !== undefined && toHex(at.block.header.parentHash) === toHex(final.hash)) return path;
+      if (path.length > TREE_MAX) break;
+    }
+    return undefined;
+  };
+
+  /** Finalizations, one at a time: each is judged against the tip that the one before left. */
+  let last: Promise<unknown> = Promise.resolve();
+  const alone = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work);
+    last = result.catch(() => undefined);
+    return result;
+  };
+
+  /** One synced batch: blocks, certificate, indices, receipts, the head, and at an epoch's end the state. */
+  const write = async (path: readonly Executed[], certificate: Certificate): Promise<void> => {
+    const newest = path.at(-1);
+    invariant(newest !== undefined, "a finalization finalizes something");
+    const ops: StoreOp[] = [];
+    for (const it of path) {
+      const isLast = it === newest;
+      invariant(it.block !== undefined, "only genesis has no block");
+      ops.push({
+        kind: "finalized",
+        height: it.height,
+        hash: it.hash,
+        block: it.block,
+        ...(isLast ? { certificate } : {}),
+      });
+      ops.push(...receiptOps(it));
+      if (it.receipt.epoch !== undefined) {
+        ops.push({ kind: "snapshot", height: it.height, bytes: it.state.serialize() });
+      }
+    }
+    const { epoch, view } = certificate.subject;
+    ops.push({ kind: "head", head: { height: newest.height, hash: newest.hash, epoch, view } });
+    await store.write(ops);
+    final = newest;
+    finalCertificate = certificate;
+    finalView = view;
+    prune();
+    onFinalized({ blocks: path, certificate });
+  };
+
+  const prune = (): void => {
+    for (const [name, it] of tree) if (it.height <= final.height) tree.delete(name);
+    for (const [name, blocks] of orphans) {
+      for (const [hash, block] of blocks) if (block.header.height <= final.height) blocks.delete(hash);
+      if (blocks.size === 0) orphans.delete(name);
+    }
+    for (const block of [...(orphans.get(toHex(final.hash))?.values() ?? [])]) {
+      orphans.delete(toHex(final.hash));
+      again(block);
+    }
+  };
+
+  return {
+    params,
+    chain: genesis.chain,
+    genesisRoot: genesis.root,
+    check,
+    find,
+    /** An own block: valid by construction. */
+    addBuilt: (
+      hash: Uint8Array,
+      { block, state, receipt }: { block: Block; state: State; receipt: BlockReceipt },
+    ): void => add(executed(hash, block, state, receipt)),
+    /** The finalized tip, the certificate that made it final, and that certificate's view. */
+    final: (): Executed => final,
+    finalCertificate: (): Certificate | undefined => finalCertificate,
+    finalView: (): View => finalView,
+    /** The highest valid block known: what admission judges by, and what people see as `height`. */
+    tip(): Executed {
+      let best = final;
+      for (const it of tree.values()) if (it.height > best.height) best = it;
+      return best;
+    },
+    /** Valid blocks above the finalized one. */
+    pending: (): Executed[] => [...tree.values()],
+    /** Header of an ancestor, `distance` below a block. */
+    ancestor(from: Executed, distance: number): Header | undefined {
+      let at: Block | undefined = from.block;
+      for (let i = 0; i < distance && at !== undefined; i++) {
+        const { parentHash } = at.header;
+        at = find(parentHash)?.block ?? store.blockByHash(parentHash);
+      }
+      return at?.header;
+    },
+    /** "missing" means that an ancestor is not here: the node must catch up. */
+    finalize: (certificate: Certificate): Promise<"done" | "known" | "missing"> =>
+      alone(async () => {
+        const { blockHash: hash } = certificate.subject;
+        if (toHex(hash) === toHex(final.hash)) return "known";
+        const path = pathTo(hash);
+        if (path === undefined) {
+          const block = store.blockByHash(hash);
+          return block !== undefined && block.header.height <= final.height ? "known" : "missing";
+        }
+        await write(path, certificate);
+        return "done";
+      }),
+    /**
+     * Blocks that a verified finalization of the last one makes final: executed, their roots compared,
+     * their signatures and proofs taken on the word of the quorum that finalized them. Those that are
+     * final here already are passed over.
+     */
+    importFinal: (blocks: readonly Block[], certificate: Certificate): Promise<Fault | undefined> =>
+      alone(async () => {
+        const path: Executed[] = [];
+        let at = final;
+        for (const block of blocks) {
+          if (block.header.height <= final.height) continue;
+          const known = tree.get(toHex(blockHash(block.header)));
+          const applied = known ?? applyBlock(parentOf(at), block, params);
+          if ("code" in applied) return applied;
+          at = known ?? executed(blockHash(block.header), block, applied.state, applied.receipt);
+          path.push(at);
+        }
+        if (path.length > 0) await write(path, certificate);
+        return undefined;
+      }),
+    refusalOf: (hash: Uint8Array): Fault | undefined => refusals.get(toHex(hash)),
+    stop(): void {
+      stopped = true;
+      for (const timer of timers) clearTimeout(timer);
+      timers.clear();
+    },
+  };
+}

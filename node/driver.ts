@@ -1,0 +1,403 @@
+/**
+ * Drives the engine: feeds it one input at a time, carries out its effects in their order, keeps one
+ * timer for its deadline, and starts a new engine each epoch. Nothing else in the node talks to it.
+ *
+ * The order inside `vote` is the safety property: durable → signed → sent → fed back.
+ */
+
+import { createEngine, type Engine, type EngineStatus } from "../consensus/engine/engine.ts";
+import type { Effect, Input, Report } from "../consensus/engine/protocol.ts";
+import { aggregateSignatures, verifyAggregate, verifySignature } from "../consensus/primitives/bls.ts";
+import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
+import { FaultError } from "../consensus/primitives/faults.ts";
+import { Height, View } from "../consensus/primitives/units.ts";
+import { validatorSet } from "../consensus/state/sets.ts";
+import { blockHash, type Proposal } from "../consensus/types/block.ts";
+import type { Certificate } from "../consensus/types/certificate.ts";
+import type { ValidatorSet } from "../consensus/types/validator-set.ts";
+import type { Vote } from "../consensus/types/vote.ts";
+import type { Chain } from "./chain.ts";
+import type { Log } from "./log.ts";
+import type { Network, PeerInfo } from "./network/network.ts";
+import { type ProposerComponents, propose, sendDelayMs } from "./proposer.ts";
+import type { Signer } from "./signer.ts";
+import type { StoreOp } from "./store/ops.ts";
+import type { Store } from "./store/store.ts";
+
+/** Inputs that wait for their turn; past it the network's are dropped, which the protocol bears. */
+const INPUTS_MAX = 4_096;
+const SIGNATURE_UNKNOWN = new Uint8Array(96);
+/** Peers asked for one missing thing. */
+const ASK_MAX = 3;
+
+export type DriverComponents = {
+  readonly chain: Chain;
+  readonly store: Store;
+  readonly network: Pick<Network, "sendVote" | "sendCertificate" | "sendProposal" | "request" | "peers">;
+  readonly signer: Signer | undefined;
+  readonly mempool: ProposerComponents["mempool"];
+  readonly log: Log;
+  /** The node lacks an ancestor of something final, or hears of a later epoch. */
+  onBehind(): void;
+  /** The process can't go on safely. */
+  onFatal(error: unknown): void;
+};
+
+export type Driver = ReturnType<typeof createDriver>;
+
+/** An input of the engine, or the wish for the next epoch's engine. */
+type Item = Input | { readonly kind: "turn" };
+
+export function createDriver(components: DriverComponents) {
+  const { chain, store, network, signer, mempool, log, onBehind, onFatal } = components;
+  const { params } = chain;
+  const queue: Item[] = [];
+  let dropped = 0;
+  let running = false;
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let buildTimer: NodeJS.Timeout | undefined;
+  let engine: Engine | undefined;
+  let set: ValidatorSet = chain.final().set;
+  let self: number | undefined;
+  let signing = true;
+
+  const positionOf = (blsKey: Uint8Array | undefined): number | undefined => {
+    if (blsKey === undefined) return undefined;
+    const position = set.members.findIndex((member) => equalBytes(member.blsKey, blsKey));
+    return position < 0 ? undefined : position;
+  };
+
+  /** A new engine for the epoch of the finalized state, with all that the disk has of it. */
+  const startEngine = async (): Promise<void> => {
+    const final = chain.final();
+    const { state } = final;
+    set = final.set;
+    self = positionOf(signer?.blsKey);
+    const epochStart = state.epoch * Number(params.epochHeights);
+    const atStart = final.height === epochStart;
+    const rootHash = atStart ? final.hash : (store.hashAt(Height(epochStart)) ?? chain.genesisRoot);
+    const rootCertificate =
+      atStart && final.height > 0 ? chain.finalCertificate() : store.finalizationAt(Height(epochStart));
+    const certificates = await storedCertificates(state.epoch);
+    const subjects = signer === undefined ? [] : await store.ownVotes(state.epoch);
+    const ownFinal = chain.finalCertificate();
+    engine = createEngine({
+      chain: chain.chain,
+      set,
+      self,
+      lastHeight: Height(epochStart + Number(params.epochHeights)),
+      intervalMs: Number(params.blockIntervalMs),
+      timeouts: {
+        proposalMs: Number(params.proposalTimeoutMs),
+        notarizationMs: Number(params.notarizationTimeoutMs),
+        retryMs: Number(params.retryMs),
+        skipMs: Number(params.skipMs),
+      },
+      root: {
+        hash: rootHash,
+        certificate: state.epoch === 0 ? undefined : rootCertificate,
+        set: state.epoch === 0 ? undefined : validatorSet(state, "previous"),
+      },
+      verifyAggregate,
+      verifySignature,
+      aggregateSignatures,
+      restored: {
+        subjects: subjects.map((subject) => {
+          const proposal = store.ownProposal(subject.epoch, subject.view);
+          return proposal === undefined ? { subject } : { subject, proposal };
+        }),
+        certificates:
+          atStart || ownFinal === undefined
+            ? certificates
+            : [...certificates.filter((it) => it !== ownFinal), ownFinal],
+        finalized: atStart ? undefined : { view: chain.finalView(), hash: final.hash },
+      },
+    });
+    log.info(
+      { epoch: state.epoch, height: final.height, position: self ?? -1, validators: set.members.length },
+      "epoch begins",
+    );
+    await carryOut(engine.start(performance.now()));
+  };
+
+  /** Certificates above the finalized view; earlier ones are settled by it. */
+  const storedCertificates = async (epoch: ValidatorSet["epoch"]): Promise<Certificate[]> => {
+    const from = chain.finalView();
+    const fresh = chain.final().state.epoch * Number(params.epochHeights) === chain.final().height;
+    const found: Certificate[] = [];
+    for (let view = fresh ? 1 : from; found.length < INPUTS_MAX; ) {
+      const page = await store.certificates(epoch, view, view + 255);
+      if (page.length === 0) break;
+      found.push(...page);
+      view += 256;
+    }
+    return found;
+  };
+
+  const push = (item: Item): void => {
+    if (stopped) return;
+    if (queue.length >= INPUTS_MAX && "from" in item && item.from !== undefined) {
+      dropped += 1;
+      return;
+    }
+    queue.push(item);
+    if (!running) void drain();
+  };
+
+  const drain = async (): Promise<void> => {
+    running = true;
+    try {
+      for (let item = queue.shift(); item !== undefined && !stopped; item = queue.shift()) {
+        if (item.kind === "turn") {
+          if (chain.final().state.epoch !== set.epoch) await turn();
+        } else if (engine !== undefined) {
+          await carryOut(engine.step(item, performance.now()));
+        }
+      }
+    } catch (error) {
+      stop();
+      onFatal(error);
+    } finally {
+      running = false;
+      arm();
+    }
+  };
+
+  const arm = (): void => {
+    clearTimeout(timer);
+    if (stopped || engine === undefined || engine.deadline === Number.POSITIVE_INFINITY) return;
+    // setTimeout rounds down by up to a millisecond; an early tick would only be armed again.
+    timer = setTimeout(() => push({ kind: "tick" }), Math.max(0, engine.deadline - performance.now()) + 1);
+  };
+
+  const carryOut = async (effects: readonly Effect[]): Promise<void> => {
+    for (const effect of effects) {
+      if (stopped) return;
+      await carry(effect);
+    }
+  };
+
+  const carry = async (effect: Effect): Promise<void> => {
+    switch (effect.kind) {
+      case "build":
+        build(effect);
+        return;
+      case "check":
+        chain
+          .check(effect.block)
+          .then((verdict) => push({ kind: "checked", blockHash: effect.blockHash, verdict }))
+          .catch(onFatal);
+        return;
+      case "vote":
+        await vote(effect);
+        return;
+      case "broadcast":
+        await store.write([{ kind: "certificate", certificate: effect.certificate }]);
+        network.sendCertificate(effect.certificate);
+        return;
+      case "store":
+        await store.write([{ kind: "certificate", certificate: effect.certificate }]);
+        return;
+      case "fetch":
+        fetch(effect);
+        return;
+      case "finalize":
+        await finalize(effect.certificate);
+        return;
+      case "report":
+        report(effect.report);
+        return;
+    }
+  };
+
+  const build = (effect: Extract<Effect, { kind: "build" }>): void => {
+    const of = engine;
+    const parent = chain.find(effect.parentHash);
+    const delay =
+      parent === undefined
+        ? 0
+        : sendDelayMs(parent.state.timestampMs, effect.enteredMs, Number(params.blockIntervalMs));
+    clearTimeout(buildTimer);
+    buildTimer = setTimeout(() => {
+      if (stopped || signer === undefined || of === undefined || of !== engine || of.view !== effect.view)
+        return;
+      const block = propose(effect, {
+        chain,
+        mempool,
+        signer,
+        lateCertificate: (view) => of.lateCertificate(view),
+      });
+      push({ kind: "built", view: effect.view, block });
+    }, delay);
+  };
+
+  const vote = async ({ subject, proposal }: Extract<Effect, { kind: "vote" }>): Promise<void> => {
+    const signer = self;
+    if (components.signer === undefined || signer === undefined || !signing) return;
+    const unsigned = { subject, signer, signature: SIGNATURE_UNKNOWN };
+    const block = proposal?.block ?? chain.find(subject.blockHash)?.block;
+    const ops: StoreOp[] = [];
+    // N6: the block's bytes are on disk before its notarize leaves.
+    if (block !== undefined) ops.push({ kind: "block", hash: subject.blockHash, block });
+    if (proposal !== undefined)
+      ops.push({ kind: "own-vote", subject, proposal: { ...proposal, vote: unsigned } });
+    let signature: Uint8Array;
+    try {
+      signature = await components.signer.signVote(subject, ops);
+    } catch (error) {
+      // The signer's floor is a state of this machine that ends by itself; anything else must not be signed over.
+      if (error instanceof FaultError && error.code === "node/signer-floor") {
+        log.warn({ ...error.fault.data }, "not signing: below the signer's floor");
+        return;
+      }
+      throw error;
+    }
+    const signed: Vote = { subject, signer, signature };
+    if (proposal !== undefined) network.sendProposal({ ...proposal, vote: signed });
+    else network.sendVote(signed);
+    queue.push({ kind: "vote", vote: signed, from: undefined });
+  };
+
+  const finalize = async (certificate: Certificate): Promise<void> => {
+    const result = await chain.finalize(certificate);
+    if (result === "missing") onBehind();
+    if (result !== "done") return;
+    await components.signer?.observeFinalized(certificate.subject.epoch, certificate.subject.view);
+    if (chain.final().state.epoch !== set.epoch) await turn();
+  };
+
+  /** The epoch's last block is final: everything that waits was about the epoch before. */
+  const turn = async (): Promise<void> => {
+    queue.length = 0;
+    clearTimeout(buildTimer);
+    const { epoch } = chain.final().state;
+    if (epoch > 2) await store.pruneEpoch((epoch - 2) as typeof epoch);
+    await startEngine();
+  };
+
+  /** Asks a few peers in turn; what comes back is verified by the engine like anything else. */
+  const ask = async (
+    peers: readonly PeerInfo[],
+    what: (peerId: string) => Promise<boolean>,
+  ): Promise<void> => {
+    for (const { peerId } of peers.slice(0, ASK_MAX)) {
+      try {
+        if (await what(peerId)) return;
+      } catch (error) {
+        log.debug({ peer: peerId, error: String(error) }, "a peer did not answer");
+      }
+    }
+  };
+
+  const fetch = (effect: Extract<Effect, { kind: "fetch" }>): void => {
+    const peers = [...network.peers()].sort(() => Math.random() - 0.5);
+    if (effect.want === "certificates") {
+      void ask(peers, async (peerId) => {
+        const { epoch, from, to } = effect;
+        const answer = await network.request(peerId, {
+          kind: "certificates",
+          epoch,
+          fromView: from,
+          toView: View(Math.min(to, from + 255)),
+        });
+        const position = positionOf(peers.find((peer) => peer.peerId === peerId)?.blsKey);
+        for (const certificate of answer.certificates)
+          push({ kind: "certificate", certificate, from: position });
+        return answer.certificates.length > 0;
+      });
+      return;
+    }
+    const known = chain.find(effect.blockHash)?.block ?? store.blockByHash(effect.blockHash);
+    if (known !== undefined) {
+      push({ kind: "block", block: known, from: undefined });
+      return;
+    }
+    const signers = peers.filter(({ blsKey }) => effect.signers.includes(positionOf(blsKey) ?? -1));
+    void ask([...signers, ...peers.filter((peer) => !signers.includes(peer))], async (peerId) => {
+      const { block } = await network.request(peerId, { kind: "block-by-hash", hash: effect.blockHash });
+      if (block === undefined || !equalBytes(blockHash(block.header), effect.blockHash)) return false;
+      push({ kind: "block", block, from: undefined });
+      return true;
+    });
+  };
+
+  const report = (it: Report): void => {
+    switch (it.kind) {
+      case "entered-view":
+        log.debug({ view: it.view, proposer: it.proposer, because: it.because }, "view");
+        return;
+      case "missed-view":
+        log.info({ view: it.view, reason: it.reason }, "view nullified here");
+        return;
+      case "misbehaviour":
+        log.warn({ validator: it.from, reason: it.reason }, "validator misbehaves");
+        return;
+      case "equivocation":
+        log.error({ validator: it.first.signer, view: it.first.subject.view }, "validator equivocates");
+        return;
+      case "diverged":
+        signing = false;
+        log.error(
+          { block: toHex(it.blockHash), ...chain.refusalOf(it.blockHash) },
+          "DIVERGED: a notarized block fails here; signing stops",
+        );
+        return;
+    }
+  };
+
+  /** A message of another epoch says who is behind; it is nobody's fault. */
+  const isOfThisEpoch = (epoch: number): boolean => {
+    if (epoch > set.epoch) onBehind();
+    return epoch === set.epoch;
+  };
+
+  function stop(): void {
+    stopped = true;
+    queue.length = 0;
+    clearTimeout(timer);
+    clearTimeout(buildTimer);
+  }
+
+  return {
+    async start(): Promise<void> {
+      running = true;
+      try {
+        await startEngine();
+      } finally {
+        running = false;
+      }
+      await drain();
+    },
+    stop,
+    onVote(vote: Vote, from: PeerInfo): void {
+      const position = positionOf(from.blsKey);
+      // Only a seated validator's own votes travel here; relayed ones would have to be verified one by one.
+      if (position !== undefined && isOfThisEpoch(vote.subject.epoch))
+        push({ kind: "vote", vote, from: position });
+    },
+    onCertificate(certificate: Certificate, from: PeerInfo): void {
+      if (isOfThisEpoch(certificate.subject.epoch))
+        push({ kind: "certificate", certificate, from: positionOf(from.blsKey) });
+    },
+    onProposal(proposal: Proposal, from: PeerInfo): void {
+      const position = positionOf(from.blsKey);
+      if (position !== undefined && isOfThisEpoch(proposal.vote.subject.epoch))
+        push({ kind: "proposal", proposal, from: position });
+    },
+    /** A verdict that came after "pending". */
+    onChecked: (hash: Uint8Array, verdict: "valid" | "invalid" | "pending"): void =>
+      push({ kind: "checked", blockHash: hash, verdict }),
+    /** Catch-up moved the finalized tip, with this certificate. */
+    async onImported(certificate: Certificate): Promise<void> {
+      await components.signer?.observeFinalized(certificate.subject.epoch, certificate.subject.view);
+      if (chain.final().state.epoch === set.epoch)
+        push({ kind: "certificate", certificate, from: undefined });
+      else push({ kind: "turn" });
+    },
+    status: (): (EngineStatus & { queued: number; dropped: number; signing: boolean }) | undefined =>
+      engine === undefined ? undefined : { ...engine.status(), queued: queue.length, dropped, signing },
+    view: (): View => engine?.view ?? View(0),
+    positionOf,
+  };
+}

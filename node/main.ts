@@ -1,0 +1,50 @@
+/** The process of one node: `node node/main.ts --dir DIR`. Prints one JSON line when it is ready. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { FaultError } from "../consensus/primitives/faults.ts";
+import { parseGenesis } from "../genesis/document.ts";
+import { loadConfig } from "./config.ts";
+import { createLogger } from "./log.ts";
+import { startNode } from "./node.ts";
+
+/** Exit codes of the command line: 1 a bug, 3 configuration, key or genesis, 7 port or lock in use. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof FaultError)) return 1;
+  if (error.code === "node/port-in-use" || error.code === "node/store-locked") return 7;
+  return /^(config|genesis|key|node)\//.test(error.code) ? 3 : 1;
+}
+
+/** Runs until a signal, or until the parent that started it with a pipe is gone. */
+export async function runNode(dir: string): Promise<void> {
+  const config = await loadConfig(dir);
+  const genesis = parseGenesis(await readFile(config.genesis, "utf8"));
+  const log = createLogger({ level: config.logLevel, file: join(dir, "node.log"), node: config.name });
+  const { promise: ended, resolve: end } = Promise.withResolvers<unknown>();
+  const node = await startNode({ dir, config, genesis }, { log, onFatal: end });
+  process.stdout.write(`${JSON.stringify({ ready: { name: config.name, rpc: node.rpcUrl, addresses: node.addresses } })}\n`);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end(undefined));
+  if (process.env.ZKP_PARENT_PIPE === "1") {
+    process.stdin.once("end", () => end(undefined));
+    process.stdin.resume();
+  }
+  const error = await ended;
+  if (error !== undefined) log.error({ error: String(error), stack: error instanceof Error ? error.stack : "" }, "fatal");
+  await node.stop();
+  if (error !== undefined) throw error;
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { dir: { type: "string" } } });
+  if (values.dir === undefined) {
+    process.stderr.write("usage: node node/main.ts --dir DIR\n");
+    process.exit(2);
+  }
+  try {
+    await runNode(values.dir);
+    process.exit(0);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? (error instanceof FaultError ? error.message : error.stack) : String(error)}\n`);
+    process.exit(exitCodeOf(error));
+  }
+}

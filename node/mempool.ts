@@ -1,0 +1,132 @@
+/**
+ * What waits to be included: verified submissions by nullifier, and transactions by sender and nonce.
+ * Everything has a bound; what leaves without being included is reported, never lost silently. Filled
+ * by admission, read by the proposer, emptied by finalized blocks.
+ */
+import { toHex } from "../consensus/primitives/bytes.ts";
+import { type Fault, fault } from "../consensus/primitives/faults.ts";
+import { closePlace, type Params, placeInEpoch } from "../consensus/primitives/params.ts";
+import { getAccount } from "../consensus/state/maps.ts";
+import type { State } from "../consensus/state/state.ts";
+import { nullifierOf, type Submission, submissionRoot } from "../consensus/types/submission.ts";
+import { addressOf, type Transaction, transactionId } from "../consensus/types/transaction.ts";
+
+const SUBMISSIONS_MAX = 4_096;
+const TRANSACTIONS_MAX = 8_192;
+const PER_SENDER_MAX = 64;
+
+export type PooledSubmission = { readonly root: string; readonly submission: Submission };
+export type Expired = { readonly submissions: readonly string[]; readonly transactions: readonly string[] };
+export type Mempool = ReturnType<typeof createMempool>;
+
+export function createMempool(params: Params, chain: Uint8Array) {
+  const submissions = new Map<string, PooledSubmission>();
+  const transactions = new Map<string, Transaction>();
+  /** Ids by sender's address and nonce. */
+  const senders = new Map<string, Map<number, string>>();
+
+  const removeTransaction = (id: string): void => {
+    const transaction = transactions.get(id);
+    if (transaction === undefined) return;
+    transactions.delete(id);
+    const sender = toHex(addressOf(transaction.publicKey));
+    const nonces = senders.get(sender);
+    nonces?.delete(transaction.nonce);
+    if (nonces?.size === 0) senders.delete(sender);
+  };
+
+  return {
+    submission: (id: string): PooledSubmission | undefined => submissions.get(id),
+    transaction: (id: string): Transaction | undefined => transactions.get(id),
+    counts: () => ({ submissions: submissions.size, transactions: transactions.size }),
+    /** All pooled entries: for a peer that has just connected. */
+    all: () => ({
+      submissions: [...submissions.values()].map(({ submission }) => submission),
+      transactions: [...transactions.values()],
+    }),
+
+    /** What a pooled submission forbids to another one. */
+    conflict(submission: Submission): Fault | undefined {
+      const tag = toHex(submission.outputs[1] ?? new Uint8Array(32));
+      const task = toHex(submission.task);
+      if (submissions.has(toHex(nullifierOf(submission)))) return fault("submission/nullifier-spent");
+      for (const { submission: other } of submissions.values()) {
+        if (other.epoch !== submission.epoch || toHex(other.task) !== task) continue;
+        if (toHex(other.outputs[1] ?? new Uint8Array(32)) === tag) return fault("submission/data-tag-seen");
+        if (other.slot === submission.slot) return fault("submission/slot-filled", { slot: other.slot });
+      }
+      return undefined;
+    },
+
+    addSubmission(submission: Submission): Fault | undefined {
+      if (submissions.size >= SUBMISSIONS_MAX) return fault("rpc/busy", { pooled: submissions.size });
+      submissions.set(toHex(nullifierOf(submission)), {
+        root: toHex(submissionRoot(chain, submission)),
+        submission,
+      });
+      return undefined;
+    },
+
+    /** Next nonce of an account, counting what waits without a gap. */
+    nextNonce(address: Uint8Array, nonce: number): number {
+      const waiting = senders.get(toHex(address));
+      let next = nonce;
+      while (waiting?.has(next) === true) next++;
+      return next;
+    },
+
+    addTransaction(transaction: Transaction): Fault | undefined {
+      const id = toHex(transactionId(chain, transaction));
+      const sender = toHex(addressOf(transaction.publicKey));
+      const nonces = senders.get(sender) ?? new Map<number, string>();
+      if (transactions.size >= TRANSACTIONS_MAX || nonces.size >= PER_SENDER_MAX) {
+        return fault("rpc/busy", { pooled: transactions.size, ofSender: nonces.size });
+      }
+      if (nonces.has(transaction.nonce)) return fault("transaction/nonce-low", { pooled: transaction.nonce });
+      transactions.set(id, transaction);
+      senders.set(sender, nonces.set(transaction.nonce, id));
+      return undefined;
+    },
+
+    /** Candidates for a block on this state, transactions of a sender in the order of their nonces. */
+    candidates(state: State): { transactions: Transaction[]; submissions: Submission[] } {
+      const chosen: Transaction[] = [];
+      for (const nonces of senders.values()) {
+        const [first] = nonces.values();
+        const sample = first === undefined ? undefined : transactions.get(first);
+        if (sample === undefined) continue;
+        let nonce = getAccount(state, addressOf(sample.publicKey))?.nonce ?? 0;
+        for (let id = nonces.get(nonce); id !== undefined; id = nonces.get(++nonce)) {
+          const transaction = transactions.get(id);
+          if (transaction !== undefined) chosen.push(transaction);
+        }
+        if (chosen.length >= params.transactionsMax) break;
+      }
+      const open = placeInEpoch(state.height + 1, params) <= closePlace(params);
+      const proofs = open ? [...submissions.values()].map(({ submission }) => submission) : [];
+      return { transactions: chosen, submissions: proofs.filter(({ epoch }) => epoch === state.epoch) };
+    },
+
+    /** Drops what is now included or can never be; gives the latter. */
+    onFinalized(
+      state: State,
+      included: { submissions: readonly Uint8Array[]; transactions: readonly Uint8Array[] },
+    ): Expired {
+      for (const id of included.submissions) submissions.delete(toHex(id));
+      for (const id of included.transactions) removeTransaction(toHex(id));
+      const closed = placeInEpoch(state.height + 1, params) > closePlace(params);
+      const expired = { submissions: [] as string[], transactions: [] as string[] };
+      for (const [id, { submission }] of submissions) {
+        if (submission.epoch > state.epoch || (submission.epoch === state.epoch && !closed)) continue;
+        submissions.delete(id);
+        expired.submissions.push(id);
+      }
+      for (const [id, { publicKey, nonce }] of transactions) {
+        if (nonce >= (getAccount(state, addressOf(publicKey))?.nonce ?? 0)) continue;
+        removeTransaction(id);
+        expired.transactions.push(id);
+      }
+      return expired;
+    },
+  };
+}

@@ -1,0 +1,216 @@
+/**
+ * One node: the composition root. Opens the store, loads the chain, starts network, driver, catch-up and
+ * RPC, and stops them in the opposite order. Each part is given only what it needs.
+ */
+import { join } from "node:path";
+import { createVerifier } from "../circuits/verify.ts";
+import { parseVerificationKey, vkHash } from "../circuits/verification-key.ts";
+import { toHex } from "../consensus/primitives/bytes.ts";
+import { FaultError } from "../consensus/primitives/faults.ts";
+import type { Submission } from "../consensus/types/submission.ts";
+import type { GenesisDocument } from "../genesis/document.ts";
+import { genesisState } from "../genesis/state.ts";
+import { createAdmission } from "./admission.ts";
+import { createAnswers, createCatchUp } from "./catch-up.ts";
+import { type FinalizedEvent, openChain } from "./chain.ts";
+import { createChanges } from "./changes.ts";
+import type { NodeConfig } from "./config.ts";
+import { createDriver } from "./driver.ts";
+import { createFaucet } from "./faucet.ts";
+import { blsSecretKey, libp2pKey, loadKey } from "./keys.ts";
+import type { Log } from "./log.ts";
+import { createMempool } from "./mempool.ts";
+import { createNetwork, type PeerInfo } from "./network/network.ts";
+import { createProofLife } from "./proof-life.ts";
+import type { ProofRecord } from "./receipts.ts";
+import { createMethods } from "./rpc/methods.ts";
+import { createRpcServer } from "./rpc/server.ts";
+import { createSigner } from "./signer.ts";
+import { openStore } from "./store/store.ts";
+import { createVerification } from "./verification.ts";
+
+export type NodeOptions = {
+  readonly dir: string;
+  readonly config: NodeConfig;
+  readonly genesis: GenesisDocument;
+};
+export type NodeComponents = { readonly log: Log; onFatal(error: unknown): void };
+export type RunningNode = { readonly rpcUrl: string; readonly addresses: readonly string[]; stop(): Promise<void> };
+
+/** Blocks without finality for so long count as "syncing" for readiness. */
+const READY_WITHIN_MS = 15_000;
+
+function catalogueKeys(document: GenesisDocument): Map<string, ReturnType<typeof parseVerificationKey>> {
+  return new Map(
+    document.circuits.map(({ shape, vkHash: expected, verificationKey }) => {
+      const key = parseVerificationKey(verificationKey);
+      const found = `0x${vkHash(key)}`;
+      if (found !== expected) throw new FaultError("genesis/invalid", { field: `circuits.${shape}.vkHash`, expected: found });
+      return [expected, key];
+    }),
+  );
+}
+
+const recordOf = ({ task, epoch, slot, podId }: Submission): ProofRecord => ({
+  task: toHex(task),
+  epoch: String(epoch),
+  slot,
+  podId: toHex(podId),
+});
+
+export async function startNode({ dir, config, genesis: document }: NodeOptions, { log, onFatal }: NodeComponents): Promise<RunningNode> {
+  const genesis = genesisState(document);
+  const { chain: tag, params } = genesis;
+  const keys = catalogueKeys(document);
+  const store = await openStore(join(dir, "db"), { chain: tag });
+  const bls = config.blsKey === undefined ? undefined : await loadKey(config.blsKey, "bls");
+  const signer =
+    bls === undefined
+      ? undefined
+      : await createSigner({ secretKey: blsSecretKey(bls.seed), chain: tag, floorFile: join(dir, "signer-floor.json") }, { store });
+  const faucetKey = config.faucetKey === undefined ? undefined : await loadKey(config.faucetKey, "account");
+  if (faucetKey !== undefined && !document.chainId.startsWith("dev-")) {
+    throw new FaultError("config/invalid", { field: "faucetKey", expected: 'a chain id that begins with "dev-"' });
+  }
+
+  const changes = createChanges();
+  const verifier = createVerifier();
+  const verification = createVerification({ keys }, { verifier });
+  const mempool = createMempool(params, tag);
+  const counters = { verified: 0, rejected: 0 };
+  let finalizedAtMs = performance.now();
+
+  const onFinalized = ({ blocks }: FinalizedEvent): void => {
+    finalizedAtMs = performance.now();
+    for (const { receipt, state, height, block } of blocks) {
+      counters.verified += receipt.submissions.length;
+      const pooled = mempool.all().submissions;
+      const expired = mempool.onFinalized(state, receipt);
+      for (const id of expired.submissions) {
+        const submission = pooled.find((it) => toHex(it.outputs[0] ?? new Uint8Array(0)) === id);
+        if (submission !== undefined) life.onExpired(id, recordOf(submission));
+      }
+      log.info(
+        { height, view: block?.header.view, transactions: receipt.transactions.length, proofs: receipt.submissions.length },
+        "final",
+      );
+      if (receipt.epoch !== undefined) {
+        log.info({ epoch: state.epoch - 1, minted: String(receipt.epoch.minted), quality: String(receipt.epoch.quality) }, "epoch settled");
+      }
+    }
+    changes.notify();
+  };
+
+  const chain = await openChain(genesis, {
+    store,
+    verification,
+    log,
+    onChecked: (hash, verdict) => driver.onChecked(hash, verdict),
+    onFinalized,
+  });
+  const life = createProofLife({ chain, mempool, store });
+  const answers = createAnswers(chain, store);
+  const rejected = new Map<string, Submission>();
+
+  const network = await createNetwork(
+    {
+      chain: tag,
+      chainId: document.chainId,
+      listen: config.listen,
+      peers: config.peers,
+      privateKey: await libp2pKey((await loadKey(config.networkKey, "network")).seed),
+      ...(signer === undefined ? {} : { identity: signer }),
+    },
+    {
+      log,
+      onVote: (vote, from) => driver.onVote(vote, from),
+      onCertificate: (certificate, from) => driver.onCertificate(certificate, from),
+      onProposal: (proposal, from) => driver.onProposal(proposal, from),
+      onTransaction(transaction, from) {
+        const verdict = admission.admitTransaction(transaction, from.peerId);
+        if (verdict.kind === "reject") log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid transaction");
+      },
+      async onSubmission(submission, from) {
+        const verdict = await admission.admitSubmission(submission, from.peerId);
+        if (verdict.kind === "reject") log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid submission");
+      },
+      onRequest: answers,
+      onPeer(event, peer) {
+        if (event === "connected") greet(peer);
+      },
+    },
+  );
+  const admission = createAdmission({
+    chain,
+    mempool,
+    verification,
+    network,
+    onRejected(id, fault) {
+      const submission = rejected.get(toHex(id));
+      life.onRejected(toHex(id), fault, submission === undefined ? { task: "", epoch: "0", slot: 0, podId: "" } : recordOf(submission));
+      changes.notify();
+    },
+    onPooled: () => changes.notify(),
+  });
+  const driver = createDriver({
+    chain,
+    store,
+    network,
+    signer,
+    mempool,
+    log,
+    onBehind: () => catchUp.start(),
+    onFatal,
+  });
+  const catchUp = createCatchUp({ chain, network, log, onImported: (certificate) => driver.onImported(certificate) });
+
+  /** What a new peer must know: how far finality is, and what waits here. */
+  const greet = ({ peerId }: PeerInfo): void => {
+    const certificate = chain.finalCertificate();
+    if (certificate !== undefined) network.sendCertificateTo(peerId, certificate);
+    catchUp.start();
+  };
+
+  const faucet = faucetKey === undefined ? undefined : createFaucet(faucetKey, { chain, mempool, admission });
+  const isSyncing = (): boolean => performance.now() - finalizedAtMs > READY_WITHIN_MS;
+  const rpc = createRpcServer(
+    { host: config.rpc.host, port: config.rpc.port },
+    {
+      log,
+      ready: () => ({ status: isSyncing() ? 206 : 200, finalizedHeight: chain.final().height }),
+      methods: createMethods({
+        chainId: document.chainId,
+        chain,
+        store,
+        mempool,
+        admission,
+        life,
+        changes,
+        counters,
+        view: () => driver.view(),
+        validatorsOnline: () =>
+          network.peers().filter(({ blsKey }) => driver.positionOf(blsKey) !== undefined).length +
+          (driver.positionOf(signer?.blsKey) === undefined ? 0 : 1),
+        isSyncing,
+        faucet,
+      }),
+    },
+  );
+
+  await network.start();
+  const rpcUrl = await rpc.start();
+  await driver.start();
+  return {
+    rpcUrl,
+    addresses: network.addresses(),
+    async stop() {
+      await rpc.stop();
+      driver.stop();
+      catchUp.stop();
+      chain.stop();
+      await network.stop();
+      await verifier.stop();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,97 @@
+/**
+ * What a final block leaves for people to look up: where each transaction and proof is, how each round
+ * ended, and what each proof earned and why. Written in the same batch as the block.
+ */
+import { toHex } from "../consensus/primitives/bytes.ts";
+import { formatZkp } from "../consensus/primitives/units.ts";
+import type { ContributionReceipt, RoundReceipt } from "../consensus/state/settle-epoch.ts";
+import type { ProofStatus, Round } from "../rpc/methods.ts";
+import type { Executed } from "./chain.ts";
+import type { StoreOp } from "./store/ops.ts";
+
+export type RewardRecord = NonNullable<ProofStatus["reward"]>;
+/** Which slot a proof was for; kept because the state forgets it when the round settles. */
+export type ProofRecord = {
+  readonly task: string;
+  readonly epoch: string;
+  readonly slot: number;
+  readonly podId: string;
+};
+
+/** Rounds of a task sort by epoch. */
+export const roundKey = (task: string, epoch: number): string =>
+  `${task}-${epoch.toString().padStart(12, "0")}`;
+
+function reasonOf({ fate }: ContributionReceipt, { revealed, stepped }: RoundReceipt): string {
+  if (!revealed) return "the sponsor did not open the holdout rows, so the round was not scored";
+  if (!stepped) return "all survivors together did not lower the loss, so nobody was paid";
+  switch (fate) {
+    case "paid":
+      return "";
+    case "merged":
+      return "nearly equal to another gradient of the round: the share was split";
+    case "screened-out":
+      return "this gradient alone did not lower the loss enough";
+    default:
+      return "its value among the round's gradients was not positive";
+  }
+}
+
+function rewardText(receipt: ContributionReceipt, round: RoundReceipt): string {
+  const { amount, value } = receipt;
+  const reason = reasonOf(receipt, round);
+  if (amount === 0n) return `no reward: ${reason === "" ? "the round minted too little to share" : reason}`;
+  const of = `${formatZkp(amount)} for value ${value} of ${round.totalValue} in a round that paid ${formatZkp(round.paid)}`;
+  return `${of}${reason === "" ? "" : ` (${reason})`}, spendable from epoch ${round.unlockEpoch}`;
+}
+
+function roundOps(round: RoundReceipt, height: number): StoreOp[] {
+  const task = toHex(round.task);
+  const value: Round = {
+    epoch: String(round.epoch),
+    height: String(height),
+    lossBefore: String(round.lossBefore),
+    lossAfter: String(round.lossAfter),
+    stepped: round.stepped,
+    quality: String(round.quality),
+    minted: String(round.paid),
+    contributions: round.contributions.length,
+    paid: round.contributions.filter(({ amount }) => amount > 0n).length,
+    model: round.model.map(String),
+  };
+  const rewards = round.contributions.map((receipt): StoreOp => {
+    const reward: RewardRecord = {
+      amount: String(receipt.amount),
+      unlockEpoch: String(round.unlockEpoch),
+      fate: receipt.fate,
+      value: String(receipt.value),
+      totalValue: String(round.totalValue),
+      quality: String(receipt.quality),
+      minted: String(round.paid),
+      text: rewardText(receipt, round),
+    };
+    return { kind: "record", namespace: "rewards", key: toHex(receipt.nullifier), value: reward };
+  });
+  return [{ kind: "record", namespace: "rounds", key: roundKey(task, round.epoch), value }, ...rewards];
+}
+
+export function receiptOps({ block, height, receipt }: Executed): StoreOp[] {
+  const ops: StoreOp[] = [];
+  for (const [index, id] of receipt.transactions.entries()) {
+    ops.push({ kind: "index", of: "transaction", id, place: { height, index } });
+  }
+  for (const [index, id] of receipt.submissions.entries()) {
+    const submission = block?.body.submissions[index];
+    ops.push({ kind: "index", of: "proof", id, place: { height, index } });
+    if (submission === undefined) continue;
+    const value: ProofRecord = {
+      task: toHex(submission.task),
+      epoch: String(submission.epoch),
+      slot: submission.slot,
+      podId: toHex(submission.podId),
+    };
+    ops.push({ kind: "record", namespace: "proofs", key: toHex(id), value });
+  }
+  for (const round of receipt.epoch?.rounds ?? []) ops.push(...roundOps(round, height));
+  return ops;
+}

@@ -1,0 +1,190 @@
+/**
+ * The node's methods: one handler for each entry of rpc/methods.ts. They read the finalized state, hand
+ * what is submitted to admission, and wait for changes. No rule of the chain is decided here.
+ */
+import type { z } from "zod";
+import { fromHex, toHex } from "../../consensus/primitives/bytes.ts";
+import { FaultError, type Verdict } from "../../consensus/primitives/faults.ts";
+import { closePlace, placeInEpoch } from "../../consensus/primitives/params.ts";
+import { Amount, Height } from "../../consensus/primitives/units.ts";
+import { statementOf } from "../../consensus/state/inputs.ts";
+import { getAccount, taskIndexOf } from "../../consensus/state/maps.ts";
+import { formatAddress, parseAddress } from "../../consensus/types/address.ts";
+import { type Block, blockHash } from "../../consensus/types/block.ts";
+import { decode } from "../../consensus/types/ssz.ts";
+import { nullifierOf, SubmissionType } from "../../consensus/types/submission.ts";
+import { decodeTransaction, transactionId } from "../../consensus/types/transaction.ts";
+import { METHODS, type MethodName, type ProofStatus, type ResultOf, type TxStatus } from "../../rpc/methods.ts";
+import type { Admission } from "../admission.ts";
+import type { Chain } from "../chain.ts";
+import type { Changes } from "../changes.ts";
+import type { Mempool } from "../mempool.ts";
+import { isReached, type ProofLife } from "../proof-life.ts";
+import type { Store } from "../store/store.ts";
+import { defineMethod, type RpcContext, type RpcMethod, type RpcMethods } from "./server.ts";
+import { blockView, podView, supplyView, taskList, taskView } from "./views.ts";
+
+export const VERSION = "0.1.0";
+
+export type MethodComponents = {
+  readonly chainId: string;
+  readonly chain: Chain;
+  readonly store: Store;
+  readonly mempool: Mempool;
+  readonly admission: Admission;
+  readonly life: ProofLife;
+  readonly changes: Changes;
+  readonly counters: { verified: number; rejected: number };
+  view(): number;
+  validatorsOnline(): number;
+  isSyncing(): boolean;
+  readonly faucet: ((to: Uint8Array, amount: Amount) => Uint8Array) | undefined;
+};
+
+/** What a handler gets: the parameters as the schema gives them. */
+type Handlers = {
+  readonly [Name in MethodName]: (
+    params: z.output<(typeof METHODS)[Name]["params"]>,
+    context: RpcContext,
+  ) => Promise<ResultOf<Name>> | ResultOf<Name>;
+};
+
+function accepted(verdict: Verdict): void {
+  if (verdict.kind !== "accept") throw new FaultError(verdict.fault.code, verdict.fault.data);
+}
+
+function createHandlers(components: MethodComponents): Handlers {
+  const { chainId, chain, store, mempool, admission, life, changes, counters, faucet } = components;
+  const { params } = chain;
+
+  const txStatus = (id: string): TxStatus => {
+    const place = store.place("transaction", fromHex(id, 32));
+    if (place !== undefined) return { id, stage: "final", height: String(place.height) };
+    return { id, stage: mempool.transaction(id) === undefined ? "unknown" : "pooled" };
+  };
+  const proofStatus = (id: string): ProofStatus => life.status(id, fromHex(id, 32));
+  const receiptOf = (block: Block) => ({
+    transactions: block.body.transactions.map((it) => transactionId(chain.chain, it)),
+    submissions: block.body.submissions.map(nullifierOf),
+    epoch: undefined,
+  });
+
+  return {
+    chain_status() {
+      const { state, hash, height, set } = chain.final();
+      return {
+        chainId,
+        preset: params.preset,
+        version: VERSION,
+        genesisRoot: toHex(chain.genesisRoot),
+        height: String(chain.tip().height),
+        finalizedHeight: String(height),
+        finalizedHash: toHex(hash),
+        stateRoot: toHex(chain.final().block?.header.stateRoot ?? chain.genesisRoot),
+        epoch: String(state.epoch),
+        place: placeInEpoch(height + 1, params),
+        epochHeights: Number(params.epochHeights),
+        closePlace: closePlace(params),
+        view: String(components.view()),
+        timestampMs: String(state.timestampMs),
+        validators: set.members.length,
+        validatorsOnline: components.validatorsOnline(),
+        proofs: { ...counters, pooled: mempool.counts().submissions },
+        supply: supplyView(state),
+        feeMin: String(params.feeMin),
+        bondUnit: String(params.bondUnit),
+        syncing: components.isSyncing(),
+      };
+    },
+
+    chain_block({ height, hash }) {
+      const known = hash === undefined ? undefined : store.blockByHash(fromHex(hash, 32));
+      const at = height === undefined ? (known?.header.height ?? chain.final().height) : Height(Number(height));
+      const block = store.blockAt(at);
+      if (block === undefined || (hash !== undefined && toHex(blockHash(block.header)) !== hash)) {
+        throw new FaultError("block/unknown", { height: at, finalized: chain.final().height });
+      }
+      return blockView({ hash: blockHash(block.header), block, height: at, receipt: receiptOf(block) });
+    },
+
+    chain_account({ address }) {
+      const bytes = parseAddress(address);
+      const account = getAccount(chain.final().state, bytes);
+      const nonce = getAccount(chain.tip().state, bytes)?.nonce ?? 0;
+      return {
+        address: formatAddress(bytes),
+        balance: String(account?.balance ?? 0n),
+        nonce: String(mempool.nextNonce(bytes, nonce)),
+        locked: String(account?.locked ?? 0n),
+      };
+    },
+
+    task_list: () => taskList(chain.final().state),
+    task_get: ({ task }) => taskView(chain.final().state, task, params, store),
+    pod_get: ({ podId }) => podView(chain.final().state, podId),
+
+    proof_inputs({ task, slot }) {
+      const { state } = chain.final();
+      const index = taskIndexOf(state, fromHex(task, 32));
+      if (index < 0) throw new FaultError("task/unknown", { task });
+      const { slots } = state.rounds.getReadonly(index);
+      if (slot >= slots.length) throw new FaultError("submission/slot-unknown", { slot, slots: slots.length });
+      const { inputs, inputsHash } = statementOf(state, state.tasks.getReadonly(index), slots.getReadonly(slot));
+      return { epoch: String(state.epoch), inputs: inputs.map(String), inputsHash: toHex(inputsHash) };
+    },
+
+    async proof_submit({ submission: hex }) {
+      const submission = decode(SubmissionType, fromHex(hex));
+      if (submission === undefined) throw new FaultError("submission/malformed");
+      const verdict = await admission.admitSubmission(submission);
+      if (verdict.kind !== "accept") counters.rejected += 1;
+      accepted(verdict);
+      return { id: toHex(nullifierOf(submission)), stage: "pooled" };
+    },
+
+    proof_get: ({ id }) => proofStatus(id),
+    async proof_wait({ id, until, timeoutMs }, { signal }) {
+      const reached = (): ProofStatus | undefined => {
+        const status = proofStatus(id);
+        return isReached(status.stage, until) ? status : undefined;
+      };
+      return (await changes.until(reached, timeoutMs, signal)) ?? proofStatus(id);
+    },
+
+    tx_submit({ transaction: hex }) {
+      const transaction = decodeTransaction(fromHex(hex));
+      if (transaction === undefined) throw new FaultError("transaction/malformed");
+      const id = toHex(transactionId(chain.chain, transaction));
+      const known = txStatus(id);
+      if (known.stage !== "unknown") return known;
+      accepted(admission.admitTransaction(transaction));
+      return txStatus(id);
+    },
+
+    async tx_wait({ id, timeoutMs }, { signal }) {
+      const ended = (): TxStatus | undefined => {
+        const status = txStatus(id);
+        return status.stage === "final" ? status : undefined;
+      };
+      return (await changes.until(ended, timeoutMs, signal)) ?? txStatus(id);
+    },
+
+    dev_faucet({ address, amount }) {
+      if (faucet === undefined) throw new FaultError("rpc/method-unknown", { method: "dev_faucet" });
+      return { transaction: toHex(faucet(parseAddress(address), Amount(BigInt(amount)))) };
+    },
+  };
+}
+
+/** The table that the RPC server serves. `dev_` methods exist on nodes with a faucet key only. */
+export function createMethods(components: MethodComponents): RpcMethods {
+  const handlers = createHandlers(components);
+  const entries = (Object.keys(METHODS) as MethodName[])
+    .filter((name) => components.faucet !== undefined || !name.startsWith("dev_"))
+    .map((name): [string, RpcMethod] => {
+      const handler = handlers[name] as (params: unknown, context: RpcContext) => Promise<unknown> | unknown;
+      return [name, defineMethod<unknown>(METHODS[name].params, async (params, context) => handler(params, context))];
+    });
+  return Object.fromEntries(entries);
+}
+

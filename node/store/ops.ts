@@ -1,0 +1,226 @@
+/**
+ * What can be written, and how each operation becomes puts and deletes of one LevelDB batch. The store
+ * (store.ts) calls `translate` for one list of operations at a time, in order, with nothing else
+ * being written meanwhile.
+ */
+import { ContainerType, type Type, type ValueOf } from "@chainsafe/ssz";
+import { equalBytes } from "../../consensus/primitives/bytes.ts";
+import { FaultError, invariant } from "../../consensus/primitives/faults.ts";
+import type { Epoch, Height, View } from "../../consensus/primitives/units.ts";
+import { type Block, BlockType, type Proposal, ProposalType } from "../../consensus/types/block.ts";
+import { type Certificate, CertificateType } from "../../consensus/types/certificate.ts";
+import {
+  Bytes32,
+  decode,
+  EpochType,
+  HeightType,
+  uint32,
+  uint64,
+  ViewType,
+} from "../../consensus/types/ssz.ts";
+import { type Subject, SubjectType } from "../../consensus/types/vote.ts";
+import { type IndexKind, keys, lastPart } from "./keys.ts";
+
+/** Newest snapshots that are kept. */
+export const SNAPSHOTS_KEPT = 2;
+/** A snapshot of a state with some hundred thousand accounts. */
+export const SNAPSHOT_BYTES_MAX = 256 * 1024 * 1024;
+export const RECORD_BYTES_MAX = 64 * 1024;
+export const META_BYTES_MAX = 4096;
+
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
+
+/** The finalized tip and the last finalized view: the floor below which nothing is voted on. */
+export const HeadType = new ContainerType({
+  height: HeightType,
+  hash: Bytes32,
+  epoch: EpochType,
+  view: ViewType,
+});
+export type Head = ValueOf<typeof HeadType>;
+
+/** Where a transaction or a proof was included. */
+export const PlaceType = new ContainerType({ height: HeightType, index: uint32 });
+export type Place = ValueOf<typeof PlaceType>;
+
+/** Ordinals count own votes without a gap, so that a hole in LevelDB's log is noticed (see store.ts). */
+export const OwnVoteType = new ContainerType({ ordinal: uint64, subject: SubjectType });
+
+export type StoreOp =
+  /** The own vote, and for a proposer the proposal that it signs: it is sent again after a restart, never rebuilt. */
+  | { readonly kind: "own-vote"; readonly subject: Subject; readonly proposal?: Proposal }
+  /** A block that is not final yet. */
+  | { readonly kind: "block"; readonly hash: Uint8Array; readonly block: Block }
+  | { readonly kind: "certificate"; readonly certificate: Certificate }
+  /** A final block; `block` where it was never stored, `certificate` where it was finalized directly. */
+  | {
+      readonly kind: "finalized";
+      readonly height: Height;
+      readonly hash: Uint8Array;
+      readonly block?: Block;
+      readonly certificate?: Certificate;
+    }
+  | { readonly kind: "head"; readonly head: Head }
+  | { readonly kind: "snapshot"; readonly height: Height; readonly bytes: Uint8Array }
+  | { readonly kind: "index"; readonly of: IndexKind; readonly id: Uint8Array; readonly place: Place }
+  | { readonly kind: "record"; readonly namespace: string; readonly key: string; readonly value: JsonValue }
+  | { readonly kind: "meta"; readonly key: string; readonly value: Uint8Array };
+
+export type BatchOp =
+  | { readonly type: "put"; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: "del"; readonly key: string };
+
+/** What translation must know of what is already stored; the store applies the changes once the batch is on disk. */
+export type WriteView = {
+  get: (key: string) => Uint8Array | undefined;
+  head: Head | undefined;
+  /** Ordinal of the next own vote. */
+  nextVote: number;
+  /** Epoch of the newest own vote. */
+  voteEpoch: Epoch;
+  /** Heights of the snapshots, ascending. */
+  snapshots: readonly Height[];
+  /** Keys of the blocks marked as not final, by height. */
+  speculativeAt(height: Height): Promise<readonly string[]>;
+};
+
+const EMPTY = new Uint8Array(0);
+const textBytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const put = (key: string, value: Uint8Array): BatchOp => ({ type: "put", key, value });
+const del = (key: string): BatchOp => ({ type: "del", key });
+
+/** A stored value, which must decode: what does not was damaged on disk. */
+export function decodeStored<T>(type: Type<T>, key: string, bytes: Uint8Array): T {
+  const value = decode(type, bytes);
+  if (value === undefined) throw new FaultError("node/store-corrupt", { key });
+  return value;
+}
+
+/** Below 0, 0 or above 0: by epoch, then by view. */
+export function compareViews(
+  a: { readonly epoch: Epoch; readonly view: View },
+  b: { readonly epoch: Epoch; readonly view: View },
+): number {
+  return a.epoch === b.epoch ? a.view - b.view : a.epoch - b.epoch;
+}
+
+/** Translates one call's operations. Changes `view` as it goes; the caller passes a copy and keeps it on success. */
+export async function translate(ops: readonly StoreOp[], view: WriteView): Promise<BatchOp[]> {
+  const batch: BatchOp[] = [];
+  const stored = view.get;
+  /** Later operations of the list see what earlier ones will have written. */
+  const fresh = new Map<string, Uint8Array>();
+  view.get = (key) => fresh.get(key) ?? stored(key);
+  for (const op of ops) {
+    const translated = await translateOne(op, view);
+    for (const it of translated) if (it.type === "put") fresh.set(it.key, it.value);
+    batch.push(...translated);
+  }
+  return batch;
+}
+
+async function translateOne(op: StoreOp, view: WriteView): Promise<BatchOp[]> {
+  switch (op.kind) {
+    case "own-vote":
+      return ownVote(op, view);
+    case "block": {
+      const { height } = op.block.header;
+      if (view.get(keys.finalHash(height)) !== undefined) return []; // decided: already stored, or lost for good
+      return [
+        put(keys.block(op.hash), BlockType.serialize(op.block)),
+        put(keys.speculative(height, op.hash), EMPTY),
+      ];
+    }
+    case "certificate":
+      return [put(keys.certificate(op.certificate.subject), CertificateType.serialize(op.certificate))];
+    case "finalized":
+      return finalized(op, view);
+    case "head":
+      return head(op.head, view);
+    case "snapshot":
+      return snapshot(op, view);
+    case "index":
+      return [put(keys.index(op.of, op.id), PlaceType.serialize(op.place))];
+    case "record": {
+      const value = textBytes(JSON.stringify(op.value));
+      invariant(
+        value.length <= RECORD_BYTES_MAX,
+        `record ${op.namespace}/${op.key} of ${value.length} bytes`,
+      );
+      return [put(keys.record(op.namespace, op.key), value)];
+    }
+    case "meta":
+      invariant(op.value.length <= META_BYTES_MAX, `meta ${op.key} of ${op.value.length} bytes`);
+      return [put(keys.meta(op.key), op.value)];
+  }
+}
+
+function ownVote(op: Extract<StoreOp, { kind: "own-vote" }>, view: WriteView): BatchOp[] {
+  const { subject, proposal } = op;
+  const key = keys.ownVote(subject);
+  const batch: BatchOp[] = [];
+  const known = view.get(key);
+  if (known === undefined) {
+    // Ordinals must rise with epochs, or pruning old epochs would leave holes in them.
+    invariant(
+      subject.epoch >= view.voteEpoch,
+      `own vote of epoch ${subject.epoch} after epoch ${view.voteEpoch}`,
+    );
+    batch.push(put(key, OwnVoteType.serialize({ ordinal: view.nextVote, subject })));
+    view.nextVote += 1;
+    view.voteEpoch = subject.epoch;
+  } else {
+    // The signer refuses before it gets here; a stored vote is never replaced, whoever asks.
+    const stored = decodeStored(OwnVoteType, key, known).subject;
+    invariant(SubjectType.equals(stored, subject), `second own vote in view ${subject.view}`);
+  }
+  if (proposal !== undefined) {
+    batch.push(put(keys.ownProposal(subject.epoch, subject.view), ProposalType.serialize(proposal)));
+  }
+  return batch;
+}
+
+async function finalized(op: Extract<StoreOp, { kind: "finalized" }>, view: WriteView): Promise<BatchOp[]> {
+  const { height, hash, block, certificate } = op;
+  const known = view.get(keys.finalHash(height));
+  invariant(known === undefined || equalBytes(known, hash), `a second final block at height ${height}`);
+  const mark = keys.speculative(height, hash);
+  const batch = [put(keys.finalHash(height), hash), del(mark)];
+  if (certificate !== undefined) {
+    batch.push(put(keys.finalization(height), CertificateType.serialize(certificate)));
+  }
+  // Blocks that lost at this height can never be final: they go in the same batch.
+  for (const other of await view.speculativeAt(height)) {
+    if (other !== mark) batch.push(del(other), del(`b/${lastPart(other)}`));
+  }
+  if (block !== undefined) batch.push(put(keys.block(hash), BlockType.serialize(block)));
+  return batch;
+}
+
+function head(next: Head, view: WriteView): BatchOp[] {
+  const last = view.head;
+  if (last !== undefined) {
+    invariant(next.height >= last.height, `head goes back from height ${last.height} to ${next.height}`);
+    invariant(compareViews(next, last) >= 0, `floor goes back from view ${last.epoch}/${last.view}`);
+    invariant(
+      next.height > last.height || equalBytes(next.hash, last.hash),
+      `head changes at height ${next.height}`,
+    );
+  }
+  view.head = next;
+  return [put(keys.meta("head"), HeadType.serialize(next))];
+}
+
+function snapshot(op: Extract<StoreOp, { kind: "snapshot" }>, view: WriteView): BatchOp[] {
+  invariant(op.bytes.length <= SNAPSHOT_BYTES_MAX, `snapshot of ${op.bytes.length} bytes`);
+  const heights = [...new Set([...view.snapshots, op.height])].sort((a, b) => a - b);
+  const old = heights.slice(0, -SNAPSHOTS_KEPT);
+  view.snapshots = heights.slice(-SNAPSHOTS_KEPT);
+  return [put(keys.snapshot(op.height), op.bytes), ...old.map((height) => del(keys.snapshot(height)))];
+}

@@ -1,0 +1,90 @@
+/**
+ * Carries out the checks that consensus/state/checks.ts collects: signatures here, proofs in the
+ * verifier's worker. Remembers what was verified, so that a block does not pay again for what the
+ * mempool has verified. Used by admission and by the chain.
+ */
+
+import { decodeProofPoints } from "../circuits/proof.ts";
+import type { VerificationKey } from "../circuits/verification-key.ts";
+import type { Verifier } from "../circuits/verify.ts";
+import { verifyAggregate } from "../consensus/primitives/bls.ts";
+import { toHex } from "../consensus/primitives/bytes.ts";
+import { type Fault, fault } from "../consensus/primitives/faults.ts";
+import type { Checks, Ed25519Check, SubmissionChecks } from "../consensus/state/checks.ts";
+import { verifyEd25519 } from "./keys.ts";
+
+const REMEMBERED_MAX = 16_384;
+
+export type VerificationOptions = {
+  /** Verification keys of the chain's catalogue, by hex of their hash. */
+  readonly keys: ReadonlyMap<string, VerificationKey>;
+};
+export type VerificationComponents = { readonly verifier: Pick<Verifier, "verify"> };
+export type Verification = ReturnType<typeof createVerification>;
+
+export function createVerification({ keys }: VerificationOptions, { verifier }: VerificationComponents) {
+  /** Ids of transactions and submissions whose signatures and proofs hold. */
+  const known = new Set<string>();
+  const remember = (id: Uint8Array, signature: Uint8Array): void => {
+    if (known.size >= REMEMBERED_MAX) known.delete(known.values().next().value ?? "");
+    known.add(toHex(id) + toHex(signature));
+  };
+  const isKnown = (id: Uint8Array, signature: Uint8Array): boolean => known.has(toHex(id) + toHex(signature));
+
+  const signatureHolds = ({ publicKey, message, signature }: Ed25519Check): boolean =>
+    verifyEd25519(publicKey, message, signature);
+
+  const verifyTransaction = (check: Ed25519Check): Fault | undefined => {
+    if (isKnown(check.message, check.signature)) return undefined;
+    if (!signatureHolds(check)) return fault("transaction/signature-invalid");
+    remember(check.message, check.signature);
+    return undefined;
+  };
+
+  /** One answer a submission, in order: cheap checks first, then all remaining proofs in one batch. */
+  const verifySubmissions = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
+    const answers: (Fault | undefined)[] = checks.map(({ id, ed25519 }) => {
+      if (isKnown(id, ed25519.signature)) return undefined;
+      return signatureHolds(ed25519) ? undefined : fault("submission/signature-invalid");
+    });
+    const open = checks.flatMap((check, i) => {
+      const vk = keys.get(toHex(check.proof.vkHash));
+      if (answers[i] !== undefined || isKnown(check.id, check.ed25519.signature)) return [];
+      if (vk === undefined) {
+        answers[i] = fault("submission/proof-invalid", { verificationKey: toHex(check.proof.vkHash) });
+        return [];
+      }
+      const { publicSignals, proof } = check.proof;
+      return [{ i, check, job: { vk, publicSignals, proof } }];
+    });
+    const verdicts = await verifier.verify(open.map(({ job }) => job));
+    for (const [at, { i, check }] of open.entries()) {
+      if (verdicts[at] === true) remember(check.id, check.ed25519.signature);
+      // Decoding costs as much as a signature, so a good proof doesn't pay for it twice.
+      else if (decodeProofPoints(check.proof.proof) === undefined)
+        answers[i] = fault("submission/proof-malformed");
+      else answers[i] = fault("submission/proof-invalid");
+    }
+    return answers;
+  };
+
+  return {
+    verifyTransaction,
+    verifySubmissions,
+    /** A block's checks: the first fault, or undefined if all hold. */
+    async verifyChecks(checks: Checks): Promise<Fault | undefined> {
+      for (const { keys: signers, message, signature, code } of checks.bls) {
+        if (!verifyAggregate(message, signers, signature)) return fault(code);
+      }
+      for (const [index, { ed25519 }] of checks.transactions.entries()) {
+        const wrong = verifyTransaction(ed25519);
+        if (wrong !== undefined) return fault("block/transaction", { index, cause: wrong.code });
+      }
+      const answers = await verifySubmissions(checks.submissions);
+      for (const [index, wrong] of answers.entries()) {
+        if (wrong !== undefined) return fault("block/submission", { index, cause: wrong.code });
+      }
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,423 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { type TestContext, test } from "node:test";
+import { type FaultCode, FaultError } from "../../../consensus/primitives/faults.ts";
+import { Epoch, Height, View } from "../../../consensus/primitives/units.ts";
+import type { Proposal } from "../../../consensus/types/block.ts";
+import { ProposalType } from "../../../consensus/types/block.ts";
+import type { Certificate } from "../../../consensus/types/certificate.ts";
+import type { Submission } from "../../../consensus/types/submission.ts";
+import type { Transaction } from "../../../consensus/types/transaction.ts";
+import type { Vote } from "../../../consensus/types/vote.ts";
+import { blsSecretKey, devKey, libp2pKey, peerIdOf } from "../../../node/keys.ts";
+import { silentLog } from "../../../node/log.ts";
+import { encodeFrame } from "../../../node/network/frames.ts";
+import { helloRoot } from "../../../node/network/hello.ts";
+import { createHost, parseTarget } from "../../../node/network/host.ts";
+import { encodeVotesMessage, type Response } from "../../../node/network/messages.ts";
+import {
+  createNetwork,
+  type Network,
+  type NetworkComponents,
+  type PeerInfo,
+} from "../../../node/network/network.ts";
+import {
+  block,
+  bytes,
+  CHAIN,
+  certificate,
+  notarize,
+  nullify,
+  proposal,
+  submission,
+  transaction,
+  until,
+  vote,
+} from "./samples.ts";
+
+type Received = {
+  votes: { vote: Vote; from: PeerInfo }[];
+  certificates: Certificate[];
+  proposals: Proposal[];
+  transactions: Transaction[];
+  submissions: Submission[];
+  events: string[];
+};
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+const blsKeyOf = (label: string): Uint8Array => devKey("bls", label).publicKey;
+
+type NodeOptions = {
+  port: number;
+  peers: readonly string[];
+  identity?: boolean;
+  handlers?: Partial<NetworkComponents>;
+};
+
+async function createNode(
+  label: string,
+  options: NodeOptions,
+): Promise<{ network: Network; received: Received }> {
+  const received: Received = {
+    votes: [],
+    certificates: [],
+    proposals: [],
+    transactions: [],
+    submissions: [],
+    events: [],
+  };
+  const secretKey = blsSecretKey(devKey("bls", label).seed);
+  const network = await createNetwork(
+    {
+      chain: CHAIN,
+      chainId: "test",
+      listen: `/ip4/127.0.0.1/tcp/${options.port}`,
+      peers: options.peers,
+      privateKey: await libp2pKey(devKey("network", label).seed),
+      ...(options.identity === false
+        ? {}
+        : {
+            identity: {
+              blsKey: blsKeyOf(label),
+              signHello: (peerId) => secretKey.sign(helloRoot(CHAIN, peerId)).toBytes(),
+            },
+          }),
+    },
+    {
+      onVote: (it, from) => void received.votes.push({ vote: it, from }),
+      onCertificate: (it) => void received.certificates.push(it),
+      onProposal: (it) => void received.proposals.push(it),
+      onTransaction: (it) => void received.transactions.push(it),
+      onSubmission: (it) => void received.submissions.push(it),
+      onRequest: async () => undefined,
+      onPeer: (event, { peerId }) => void received.events.push(`${event} ${peerId}`),
+      log: silentLog,
+      ...options.handlers,
+    },
+  );
+  return { network, received };
+}
+
+async function addressOf(label: string, port: number): Promise<string> {
+  return `/ip4/127.0.0.1/tcp/${port}/p2p/${peerIdOf(await libp2pKey(devKey("network", label).seed))}`;
+}
+
+/** Connected nodes that know each other's keys. */
+async function mesh(t: TestContext, count: number, handlers?: Partial<NetworkComponents>) {
+  const labels = Array.from({ length: count }, (_, i) => `${t.name}-${i}`);
+  const ports = await Promise.all(labels.map(freePort));
+  const peers = await Promise.all(labels.map((label, i) => addressOf(label, ports[i] ?? 0)));
+  const start = async (i: number) => {
+    const node = await createNode(labels[i] ?? "", {
+      port: ports[i] ?? 0,
+      peers,
+      ...(handlers ? { handlers } : {}),
+    });
+    await node.network.start();
+    t.after(() => node.network.stop());
+    return node;
+  };
+  const nodes = await Promise.all(labels.map((_, i) => start(i)));
+  const identified = () =>
+    nodes.every(
+      ({ network }) => network.peers().filter((peer) => peer.blsKey !== undefined).length === count - 1,
+    );
+  await until(identified, "all nodes know all keys");
+  return { nodes, labels, start };
+}
+
+const hasCode = (code: FaultCode) => (error: unknown) => error instanceof FaultError && error.code === code;
+
+test("three nodes find each other and exchange every kind of message", async (t) => {
+  const { nodes, labels } = await mesh(t, 3);
+  const [a, b, c] = nodes;
+  assert.ok(a && b && c);
+  const sent = {
+    vote: vote(notarize(5, 1), 2),
+    certificate: certificate(nullify(4)),
+    proposal: proposal(3, [transaction(1)]),
+    transaction: transaction(9),
+    submission: submission(3),
+  };
+  a.network.sendVote(sent.vote);
+  a.network.sendCertificate(sent.certificate);
+  a.network.sendProposal(sent.proposal);
+  a.network.sendTransaction(sent.transaction, b.network.peerId);
+  a.network.sendSubmission(sent.submission);
+  for (const { received } of [b, c]) {
+    await until(() => received.submissions.length === 1 && received.proposals.length === 1, "messages");
+    await until(() => received.votes.length === 1 && received.certificates.length === 1, "votes");
+    assert.deepEqual(received.votes[0]?.vote, sent.vote);
+    assert.deepEqual(received.votes[0]?.from, {
+      peerId: a.network.peerId,
+      blsKey: blsKeyOf(labels[0] ?? ""),
+    });
+    assert.deepEqual(received.certificates, [sent.certificate]);
+    assert.deepEqual(
+      received.proposals.map((it) => ProposalType.serialize(it)),
+      [ProposalType.serialize(sent.proposal)],
+    );
+    assert.deepEqual(received.submissions, [sent.submission]);
+  }
+  assert.deepEqual(c.received.transactions, [sent.transaction]);
+  assert.deepEqual(b.received.transactions, [], "a transaction is not sent back to where it came from");
+  assert.deepEqual(a.received.votes, [], "nothing comes back to the sender");
+});
+
+test("messages to one peer reach that peer only", async (t) => {
+  const { nodes } = await mesh(t, 3);
+  const [a, b, c] = nodes;
+  assert.ok(a && b && c);
+  assert.equal(a.network.sendVoteTo(b.network.peerId, vote(nullify(2))), true);
+  assert.equal(a.network.sendCertificateTo(b.network.peerId, certificate(nullify(1))), true);
+  assert.equal(a.network.sendProposalTo(b.network.peerId, proposal(2)), true);
+  assert.equal(a.network.sendVoteTo("nobody", vote(nullify(2))), false);
+  await until(() => b.received.proposals.length === 1 && b.received.certificates.length === 1, "messages");
+  assert.deepEqual(c.received.votes, []);
+});
+
+test("requests are answered, refused and limited to connected peers", async (t) => {
+  const finalized = block(7, 1).block;
+  const answers: Response[] = [
+    { kind: "tip", height: Height(7), epoch: Epoch(1), finalizedHash: bytes(32, 5) },
+    { kind: "blocks", blocks: [finalized, block(8, 2).block], certificate: certificate(notarize(8, 1)) },
+    { kind: "block-by-hash", block: finalized },
+    { kind: "certificates", certificates: [certificate(nullify(3)), certificate(nullify(4))] },
+  ];
+  const { nodes } = await mesh(t, 2, {
+    onRequest: async (request) => {
+      if (request.kind === "blocks" && request.count === 0) return undefined;
+      if (request.kind === "blocks" && request.count === 1) throw new Error("disk on fire");
+      return answers.find(({ kind }) => kind === request.kind);
+    },
+  });
+  const [a, b] = nodes;
+  assert.ok(a && b);
+  const to = b.network.peerId;
+  const tip = await a.network.request(to, { kind: "tip" });
+  assert.deepEqual(tip, answers[0]);
+  const asked = [
+    a.network.request(to, { kind: "blocks", fromHeight: Height(7), count: 2 }),
+    a.network.request(to, { kind: "block-by-hash", hash: bytes(32, 1) }),
+    a.network.request(to, { kind: "certificates", epoch: Epoch(1), fromView: View(1), toView: View(9) }),
+  ];
+  assert.deepEqual(await Promise.all(asked), answers.slice(1));
+  const many = Array.from({ length: 40 }, () => a.network.request(to, { kind: "tip" }));
+  assert.equal((await Promise.all(many)).length, 40, "requests beyond four wait for their turn");
+  for (const count of [0, 1]) {
+    const refused = a.network.request(to, { kind: "blocks", fromHeight: Height(1), count });
+    await assert.rejects(refused, hasCode("node/request-refused"));
+  }
+  await assert.rejects(a.network.request("nobody", { kind: "tip" }), hasCode("node/peer-lost"));
+});
+
+test("a request that is not answered in two seconds fails, and those behind it get their turn", async (t) => {
+  const { nodes } = await mesh(t, 2, {
+    onRequest: (request) =>
+      request.kind === "tip"
+        ? new Promise((resolve) => setTimeout(resolve, 2200, undefined).unref())
+        : Promise.resolve({ kind: "block-by-hash", block: undefined }),
+  });
+  const [a, b] = nodes;
+  assert.ok(a && b);
+  const to = b.network.peerId;
+  const slow = Array.from({ length: 4 }, () => a.network.request(to, { kind: "tip" }));
+  const behind = a.network.request(to, { kind: "block-by-hash", hash: bytes(32, 1) });
+  for (const result of await Promise.allSettled(slow)) {
+    assert.ok(result.status === "rejected" && hasCode("node/request-timeout")(result.reason));
+  }
+  assert.deepEqual(await behind, { kind: "block-by-hash", block: undefined });
+});
+
+test("a proposal of two megabytes arrives whole", async (t) => {
+  const { nodes } = await mesh(t, 2);
+  const [a, b] = nodes;
+  assert.ok(a && b);
+  const slices = Array.from({ length: 64 }, (_, index) => ({
+    index,
+    salt: bytes(32, 1),
+    features: bytes(1024, 2),
+    labels: bytes(8, 0),
+    branch: Array.from({ length: 12 }, () => bytes(32, 3)),
+  }));
+  const operation = { selector: 4, value: { task: bytes(32, 1), epoch: Epoch(1), slices } } as const;
+  const large = proposal(
+    2,
+    Array.from({ length: 21 }, (_, nonce) => ({ ...transaction(nonce), operation })),
+  );
+  assert.ok(ProposalType.serialize(large).length > 1_900_000);
+  a.network.sendProposal(large);
+  await until(() => b.received.proposals.length === 1, "the proposal");
+  assert.deepEqual(
+    ProposalType.serialize(b.received.proposals[0] as Proposal),
+    ProposalType.serialize(large),
+  );
+});
+
+test("after a restart a node is connected and identified again within three seconds", async (t) => {
+  const { nodes, start, labels } = await mesh(t, 3);
+  const [a, b] = nodes;
+  assert.ok(a && b);
+  await b.network.stop();
+  await until(() => a.network.peers().length === 1, "the loss is noticed");
+  const again = await start(1);
+  await until(
+    () => a.network.peers().filter((peer) => peer.blsKey !== undefined).length === 2,
+    "reconnection",
+    3000,
+  );
+  a.network.sendVote(vote(nullify(8)));
+  await until(() => again.received.votes.length === 1, "a vote after the restart");
+  assert.deepEqual(again.received.votes[0]?.from.blsKey, blsKeyOf(labels[0] ?? ""));
+  const { peerId } = b.network;
+  assert.deepEqual(
+    a.received.events.filter((event) => event.endsWith(peerId)),
+    [
+      `connected ${peerId}`,
+      `identified ${peerId}`,
+      `disconnected ${peerId}`,
+      `connected ${peerId}`,
+      `identified ${peerId}`,
+    ],
+  );
+});
+
+test("a node without a validator's key is connected but not identified", async (t) => {
+  const port = await freePort();
+  const validator = await createNode("validator", { port, peers: [] });
+  await validator.network.start();
+  t.after(() => validator.network.stop());
+  const reader = await createNode("reader", {
+    port: 0,
+    peers: [await addressOf("validator", port)],
+    identity: false,
+  });
+  await reader.network.start();
+  t.after(() => reader.network.stop());
+  await until(() => reader.network.peers()[0]?.blsKey !== undefined, "the validator is identified");
+  reader.network.sendVote(vote(nullify(1)));
+  await until(() => validator.received.votes.length === 1, "the vote");
+  assert.equal(validator.received.votes[0]?.from.blsKey, undefined);
+  validator.network.sendVote(vote(nullify(2)));
+  await until(() => reader.received.votes.length === 1, "readers get votes too");
+});
+
+/** A bare libp2p host connected to a node, to send what no node sends. */
+async function stranger(t: TestContext, label: string) {
+  const port = await freePort();
+  const node = await createNode(`${label}-victim`, { port, peers: [] });
+  await node.network.start();
+  t.after(() => node.network.stop());
+  const privateKey = await libp2pKey(devKey("network", label).seed);
+  const host = await createHost({ listen: "/ip4/127.0.0.1/tcp/0", privateKey, isRefused: () => false });
+  await host.start();
+  t.after(() => host.stop());
+  const connection = await host.dial(parseTarget(await addressOf(`${label}-victim`, port)).address);
+  return { node, host, connection };
+}
+
+test("a hello whose signature is of another peer id is refused", async (t) => {
+  const { node, connection } = await stranger(t, "liar");
+  const secretKey = blsSecretKey(devKey("bls", "somebody").seed);
+  const signature = secretKey.sign(helloRoot(CHAIN, bytes(38, 1))).toBytes();
+  const hello = encodeVotesMessage({ selector: 0, value: { blsKey: blsKeyOf("somebody"), signature } });
+  const stream = await connection.newStream("/zkp/test/votes/1");
+  stream.send(encodeFrame(hello));
+  stream.send(encodeFrame(encodeVotesMessage({ selector: 1, value: vote(nullify(1)) })));
+  await until(() => stream.status === "reset", "the stream is reset");
+  assert.equal(node.network.peers()[0]?.blsKey, undefined);
+  assert.deepEqual(node.received.votes, []);
+});
+
+test("an oversized frame closes the stream, the third one the connection, and the node lives on", async (t) => {
+  const { node, host, connection } = await stranger(t, "giant");
+  for (let strike = 1; strike <= 3; strike++) {
+    const stream = await connection.newStream("/zkp/test/votes/1");
+    stream.send(new Uint8Array([0xff, 0xff, 0xff, 0x7f]));
+    await until(() => stream.status !== "open", "the stream is closed");
+    if (strike < 3) assert.equal(connection.status, "open");
+  }
+  await until(() => connection.status !== "open", "the connection is closed");
+  await until(() => node.network.peers().length === 0, "the peer is gone");
+  const again = await host.dial(parseTarget(node.network.addresses()[0] ?? "").address).then(
+    (it) =>
+      it.newStream("/zkp/test/votes/1").then(
+        () => "accepted",
+        () => "refused",
+      ),
+    () => "refused",
+  );
+  assert.equal(again, "refused", "it is refused for a while");
+  const other = await createNode("honest", { port: 0, peers: node.network.addresses() });
+  await other.network.start();
+  t.after(() => other.network.stop());
+  await until(() => other.network.peers()[0]?.blsKey !== undefined, "others connect");
+});
+
+test("frames in pieces and many frames in one piece are read alike", async (t) => {
+  const { node, connection } = await stranger(t, "chopper");
+  const stream = await connection.newStream("/zkp/test/votes/1");
+  const frame = encodeFrame(encodeVotesMessage({ selector: 1, value: vote(nullify(6)) }));
+  for (const byte of frame) {
+    stream.send(new Uint8Array([byte]));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  stream.send(new Uint8Array([...frame, ...frame, ...frame.subarray(0, 7)]));
+  stream.send(frame.subarray(7));
+  await until(() => node.received.votes.length === 4, "four votes");
+});
+
+test("a taken port is node/port-in-use", async (t) => {
+  const port = await freePort();
+  const first = await createNode("first", { port, peers: [] });
+  await first.network.start();
+  t.after(() => first.network.stop());
+  const second = await createNode("second", { port, peers: [] });
+  await assert.rejects(second.network.start(), hasCode("node/port-in-use"));
+  await assert.rejects(
+    createNode("third", { port: 0, peers: ["/ip4/127.0.0.1/tcp/1"] }),
+    hasCode("config/invalid"),
+  );
+});
+
+test("a peer's transactions wait while 64 are under admission, and none is lost", async (t) => {
+  const waiting: (() => void)[] = [];
+  let most = 0;
+  let done = 0;
+  const { nodes } = await mesh(t, 2, {
+    onTransaction: async () => {
+      await new Promise<void>((resolve) => {
+        waiting.push(resolve);
+        most = Math.max(most, waiting.length);
+      });
+      done += 1;
+    },
+  });
+  const [a] = nodes;
+  assert.ok(a);
+  for (let nonce = 0; nonce < 600; nonce++) a.network.sendTransaction(transaction(nonce));
+  await until(() => waiting.length === 64, "the limit is reached");
+  const release = setInterval(() => {
+    for (const resolve of waiting.splice(0)) resolve();
+  }, 1);
+  t.after(() => clearInterval(release));
+  await until(() => done === 600, "all are admitted");
+  assert.equal(most, 64);
+});
+
+test("a peer that stops reading costs frames, which are counted, and bounded memory", async (t) => {
+  const { nodes } = await mesh(t, 2, { onTransaction: () => new Promise(() => {}) });
+  const [a, b] = nodes;
+  assert.ok(a && b);
+  for (let nonce = 0; nonce < 30_000; nonce++) a.network.sendTransaction(transaction(nonce));
+  await until(() => (a.network.peers()[0]?.dropped.pool ?? 0) > 10_000, "frames are dropped");
+  a.network.sendVote(vote(nullify(3)));
+  await until(() => b.received.votes.length === 1, "votes are not held up by it");
+});
