@@ -66,12 +66,12 @@ export function createVerifier({ jobsMax = JOBS_MAX }: VerifierOptions = {}): Ve
         return Promise.reject(new FaultError("prover/busy", { waiting, jobsMax }));
       }
       waiting += jobs.length;
-      const result = queue.then(() => run(jobs));
-      queue = result
-        .catch(() => undefined)
+      const result = queue
+        .then(() => run(jobs))
         .finally(() => {
           waiting -= jobs.length;
         });
+      queue = result.catch(() => undefined);
       return result;
     },
     stop: async () => {

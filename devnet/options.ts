@@ -42,19 +42,29 @@ export const DEV_ACCOUNT_ZKP = 100_000;
 export const SPONSOR_ZKP = 1_000;
 /** Rounds of a generated task; a user's table gives as many as it has rows for, up to these. */
 export const ROUNDS_MAX = 16;
-export const GENERATED_SEED = 20_261_123;
+export const GENERATED_SEED = 1;
 /** Rows of generated data that nobody trains or is paid on. */
 export const GENERATED_TEST_ROWS = 512;
 export const VALIDATORS_MAX = 16;
 export const PODS_MAX = 16;
 
+/** Deals a table's rows. Small tables depend on it: of 57 WDBC test rows one is 1.75 points (docs/performance.md). */
+export const DEAL_SEED = 3;
+
 /**
- * The task's step: 1/8 of the mean gradient. Standardised columns that move together give the loss a
- * curvature of up to about a dozen (WDBC: 13), and a step is stable below twice its inverse.
+ * A task's step and the bound C² on a gradient's squared norm, by the number of features. Calibrated on
+ * three pods and 32 holdout rows a round: over 1,000 draws of batches and slices, generated data with 10
+ * columns reach 96.0 % after 4 rounds (least 94.5 %), WDBC with 30 columns 96.5 % (least 94.7 %). Without
+ * the bound a step of 1 overshoots in every fifth round; with 1/8 four rounds are not enough.
  */
-export const RATE = { numerator: 1, shift: 3 } as const;
-/** C²: a mean gradient of norm 8 over 32 rows of features around 1; honest ones stay below, one bad row is bounded. */
-export const NORM_BOUND: bigint = (2n ** 34n * 32n * 8n) ** 2n;
+export function stepOf({ features }: GradientShape): {
+  rate: { numerator: number; shift: number };
+  normBound: bigint;
+} {
+  return features <= 10
+    ? { rate: { numerator: 3, shift: 1 }, normBound: 2n ** 77n }
+    : { rate: { numerator: 1, shift: 0 }, normBound: 2n ** 78n };
+}
 
 const SHAPES = ["gradient-32x10", "gradient-32x30"] as const;
 

@@ -28,18 +28,18 @@ import { deal, generatedTable } from "./data.ts";
 import { type DevnetFile, paths, writeDevnet } from "./folder.ts";
 import {
   type ChainOptions,
+  DEAL_SEED,
   DEFAULTS,
   DEV_ACCOUNT_ZKP,
   DEV_ACCOUNTS,
   GENERATED_SEED,
   GENERATED_TEST_ROWS,
-  NORM_BOUND,
   paramOverrides,
-  RATE,
   ROUNDS_MAX,
   SPONSOR_ZKP,
   STAKE_ZKP,
   shapeForColumns,
+  stepOf,
   TASK_NAME,
 } from "./options.ts";
 
@@ -113,7 +113,7 @@ function planData({ table, shape }: Draft, options: ChainOptions): DataPlan {
     batchRows: shape.rows,
     batchesPerPod,
     holdoutSlices,
-    seed: GENERATED_SEED,
+    seed: DEAL_SEED,
   });
   const own = standardOf(dealt.holdout);
   const standard = padStandard(own, shape.features);
@@ -253,6 +253,7 @@ function genesisOf(input: GenesisInput): GenesisDocument {
   const chain = chainTag(chainId);
   const slices = data.pool.slices.length;
   const rounds = Math.floor(slices / Number(params.slicesPerRound));
+  const step = stepOf(draft.shape);
   const podIds = pods.map(({ secret }) => toHex(fieldToBytes(podIdOf(secret))));
   return {
     chainId,
@@ -301,8 +302,8 @@ function genesisOf(input: GenesisInput): GenesisDocument {
         shape: draft.shape.id,
         mean: [...data.standard.mean],
         scale: [...data.standard.scale],
-        rate: { ...RATE },
-        normBound: String(NORM_BOUND),
+        rate: step.rate,
+        normBound: String(step.normBound),
         firstRound: "0",
         lastRound: String(Math.max(0, rounds - 1)),
         sponsor: toHex(sponsor.publicKey),

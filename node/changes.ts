@@ -13,7 +13,11 @@ export function createChanges() {
       for (const wake of [...waiters]) wake();
     },
     /** The first answer that is not undefined, or undefined when the time is over or the caller is gone. */
-    async until<T>(question: () => T | undefined, timeoutMs: number, signal: AbortSignal): Promise<T | undefined> {
+    async until<T>(
+      question: () => T | undefined,
+      timeoutMs: number,
+      signal: AbortSignal,
+    ): Promise<T | undefined> {
       const first = question();
       if (first !== undefined || timeoutMs === 0) return first;
       if (waiters.size >= WAITERS_MAX) throw new FaultError("rpc/busy", { waiting: waiters.size });

@@ -2,7 +2,12 @@
 import { FaultError } from "../consensus/primitives/faults.ts";
 import { type Amount, zkp } from "../consensus/primitives/units.ts";
 import { getAccount } from "../consensus/state/maps.ts";
-import { addressOf, type Transaction, transactionId, type UnsignedTransaction } from "../consensus/types/transaction.ts";
+import {
+  addressOf,
+  type Transaction,
+  transactionId,
+  type UnsignedTransaction,
+} from "../consensus/types/transaction.ts";
 import type { Admission } from "./admission.ts";
 import type { Chain } from "./chain.ts";
 import { type Key, signEd25519 } from "./keys.ts";
@@ -12,10 +17,15 @@ const AMOUNT_MAX = zkp(1_000);
 
 export function createFaucet(
   key: Key,
-  { chain, mempool, admission }: { chain: Chain; mempool: Mempool; admission: Pick<Admission, "admitTransaction"> },
+  {
+    chain,
+    mempool,
+    admission,
+  }: { chain: Chain; mempool: Mempool; admission: Pick<Admission, "admitTransaction"> },
 ): (to: Uint8Array, amount: Amount) => Uint8Array {
   return (to, amount) => {
-    if (amount > AMOUNT_MAX) throw new FaultError("rpc/params-invalid", { field: "amount", most: String(AMOUNT_MAX) });
+    if (amount > AMOUNT_MAX)
+      throw new FaultError("rpc/params-invalid", { field: "amount", most: String(AMOUNT_MAX) });
     const address = addressOf(key.publicKey);
     const account = getAccount(chain.tip().state, address);
     const unsigned: UnsignedTransaction = {

@@ -22,14 +22,16 @@ export async function runNode(dir: string): Promise<void> {
   const log = createLogger({ level: config.logLevel, file: join(dir, "node.log"), node: config.name });
   const { promise: ended, resolve: end } = Promise.withResolvers<unknown>();
   const node = await startNode({ dir, config, genesis }, { log, onFatal: end });
-  process.stdout.write(`${JSON.stringify({ ready: { name: config.name, rpc: node.rpcUrl, addresses: node.addresses } })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ ready: { name: config.name, rpc: node.rpcUrl, addresses: node.addresses } })}\n`,
+  );
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end(undefined));
   if (process.env.ZKP_PARENT_PIPE === "1") {
     process.stdin.once("end", () => end(undefined));
     process.stdin.resume();
   }
   const error = await ended;
-  if (error !== undefined) log.error({ error: String(error), stack: error instanceof Error ? error.stack : "" }, "fatal");
+  if (error !== undefined) log.error({ err: error }, "fatal");
   await node.stop();
   if (error !== undefined) throw error;
 }
@@ -44,7 +46,9 @@ if (import.meta.main) {
     await runNode(values.dir);
     process.exit(0);
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? (error instanceof FaultError ? error.message : error.stack) : String(error)}\n`);
+    process.stderr.write(
+      `${error instanceof Error ? (error instanceof FaultError ? error.message : error.stack) : String(error)}\n`,
+    );
     process.exit(exitCodeOf(error));
   }
 }

@@ -3,8 +3,8 @@
  * RPC, and stops them in the opposite order. Each part is given only what it needs.
  */
 import { join } from "node:path";
-import { createVerifier } from "../circuits/verify.ts";
 import { parseVerificationKey, vkHash } from "../circuits/verification-key.ts";
+import { createVerifier } from "../circuits/verify.ts";
 import { toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
 import type { Submission } from "../consensus/types/submission.ts";
@@ -35,7 +35,11 @@ export type NodeOptions = {
   readonly genesis: GenesisDocument;
 };
 export type NodeComponents = { readonly log: Log; onFatal(error: unknown): void };
-export type RunningNode = { readonly rpcUrl: string; readonly addresses: readonly string[]; stop(): Promise<void> };
+export type RunningNode = {
+  readonly rpcUrl: string;
+  readonly addresses: readonly string[];
+  stop(): Promise<void>;
+};
 
 /** Blocks without finality for so long count as "syncing" for readiness. */
 const READY_WITHIN_MS = 15_000;
@@ -45,7 +49,8 @@ function catalogueKeys(document: GenesisDocument): Map<string, ReturnType<typeof
     document.circuits.map(({ shape, vkHash: expected, verificationKey }) => {
       const key = parseVerificationKey(verificationKey);
       const found = `0x${vkHash(key)}`;
-      if (found !== expected) throw new FaultError("genesis/invalid", { field: `circuits.${shape}.vkHash`, expected: found });
+      if (found !== expected)
+        throw new FaultError("genesis/invalid", { field: `circuits.${shape}.vkHash`, expected: found });
       return [expected, key];
     }),
   );
@@ -58,7 +63,10 @@ const recordOf = ({ task, epoch, slot, podId }: Submission): ProofRecord => ({
   podId: toHex(podId),
 });
 
-export async function startNode({ dir, config, genesis: document }: NodeOptions, { log, onFatal }: NodeComponents): Promise<RunningNode> {
+export async function startNode(
+  { dir, config, genesis: document }: NodeOptions,
+  { log, onFatal }: NodeComponents,
+): Promise<RunningNode> {
   const genesis = genesisState(document);
   const { chain: tag, params } = genesis;
   const keys = catalogueKeys(document);
@@ -67,10 +75,16 @@ export async function startNode({ dir, config, genesis: document }: NodeOptions,
   const signer =
     bls === undefined
       ? undefined
-      : await createSigner({ secretKey: blsSecretKey(bls.seed), chain: tag, floorFile: join(dir, "signer-floor.json") }, { store });
+      : await createSigner(
+          { secretKey: blsSecretKey(bls.seed), chain: tag, floorFile: join(dir, "signer-floor.json") },
+          { store },
+        );
   const faucetKey = config.faucetKey === undefined ? undefined : await loadKey(config.faucetKey, "account");
   if (faucetKey !== undefined && !document.chainId.startsWith("dev-")) {
-    throw new FaultError("config/invalid", { field: "faucetKey", expected: 'a chain id that begins with "dev-"' });
+    throw new FaultError("config/invalid", {
+      field: "faucetKey",
+      expected: 'a chain id that begins with "dev-"',
+    });
   }
 
   const changes = createChanges();
@@ -91,11 +105,23 @@ export async function startNode({ dir, config, genesis: document }: NodeOptions,
         if (submission !== undefined) life.onExpired(id, recordOf(submission));
       }
       log.info(
-        { height, view: block?.header.view, transactions: receipt.transactions.length, proofs: receipt.submissions.length },
+        {
+          height,
+          view: block?.header.view,
+          transactions: receipt.transactions.length,
+          proofs: receipt.submissions.length,
+        },
         "final",
       );
       if (receipt.epoch !== undefined) {
-        log.info({ epoch: state.epoch - 1, minted: String(receipt.epoch.minted), quality: String(receipt.epoch.quality) }, "epoch settled");
+        log.info(
+          {
+            epoch: state.epoch - 1,
+            minted: String(receipt.epoch.minted),
+            quality: String(receipt.epoch.quality),
+          },
+          "epoch settled",
+        );
       }
     }
     changes.notify();
@@ -128,11 +154,13 @@ export async function startNode({ dir, config, genesis: document }: NodeOptions,
       onProposal: (proposal, from) => driver.onProposal(proposal, from),
       onTransaction(transaction, from) {
         const verdict = admission.admitTransaction(transaction, from.peerId);
-        if (verdict.kind === "reject") log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid transaction");
+        if (verdict.kind === "reject")
+          log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid transaction");
       },
       async onSubmission(submission, from) {
         const verdict = await admission.admitSubmission(submission, from.peerId);
-        if (verdict.kind === "reject") log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid submission");
+        if (verdict.kind === "reject")
+          log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid submission");
       },
       onRequest: answers,
       onPeer(event, peer) {
@@ -147,7 +175,11 @@ export async function startNode({ dir, config, genesis: document }: NodeOptions,
     network,
     onRejected(id, fault) {
       const submission = rejected.get(toHex(id));
-      life.onRejected(toHex(id), fault, submission === undefined ? { task: "", epoch: "0", slot: 0, podId: "" } : recordOf(submission));
+      life.onRejected(
+        toHex(id),
+        fault,
+        submission === undefined ? { task: "", epoch: "0", slot: 0, podId: "" } : recordOf(submission),
+      );
       changes.notify();
     },
     onPooled: () => changes.notify(),
@@ -162,7 +194,12 @@ export async function startNode({ dir, config, genesis: document }: NodeOptions,
     onBehind: () => catchUp.start(),
     onFatal,
   });
-  const catchUp = createCatchUp({ chain, network, log, onImported: (certificate) => driver.onImported(certificate) });
+  const catchUp = createCatchUp({
+    chain,
+    network,
+    log,
+    onImported: (certificate) => driver.onImported(certificate),
+  });
 
   /** What a new peer must know: how far finality is, and what waits here. */
   const greet = ({ peerId }: PeerInfo): void => {

@@ -13,7 +13,7 @@ import type { Client } from "./client.ts";
 import type { Dataset } from "./dataset.ts";
 import type { ProofEvent, ProofStep } from "./events.ts";
 import { buildSubmission, type DrawnSlot, jobOf, preflight, signSubmission } from "./submission.ts";
-import { withPatience } from "./wait.ts";
+import { pause, withPatience } from "./wait.ts";
 
 export type JobContext = {
   readonly client: Client;
@@ -39,6 +39,7 @@ const NEXT: Partial<Record<ProofStage, ProofStage>> = {
   scored: "rewarded",
 };
 const WAIT_MS = 10_000;
+const IDLE_MS = 100;
 /** A proof that is not settled so many epochs later never will be. */
 const SETTLE_EPOCHS = 2;
 /** Progress is told in steps of at least so much. */
@@ -136,6 +137,7 @@ async function submitAndFollow(
   while (NEXT[stage] !== undefined) {
     const status = await waitStatus(context, id, NEXT[stage] ?? "rewarded");
     if (status === undefined) {
+      await pause(IDLE_MS, signal);
       await submit(); // a restarted node has lost its pool; the submission is the same, so this is no second one
       continue;
     }
@@ -146,6 +148,8 @@ async function submitAndFollow(
       if (stage !== "scored")
         emit("expired", { id, code: "rpc/timeout", reason: `still ${stage} ${SETTLE_EPOCHS} epochs later` });
       return;
+    } else {
+      await pause(IDLE_MS, signal); // a node that does not hold its long poll is not asked in a circle
     }
   }
 }

@@ -8,7 +8,7 @@
  */
 
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -20,6 +20,8 @@ export const FILES = {
   verificationKey: "verification_key.json",
 } as const;
 const MANIFEST = "manifest.json";
+const WORK = ".work-";
+const WORK_STALE_MS = 3_600_000;
 const LOCK_STALE_MS = 60_000;
 const LOCK_TOUCH_MS = 10_000;
 const LOCK_POLL_MS = 200;
@@ -78,9 +80,18 @@ export async function readEntry(folder: string, hash: string): Promise<Manifest 
   }
 }
 
-/** A folder on the cache's own disk to build in. */
+/** A folder on the cache's own disk to build in. What killed builds left behind long ago goes first. */
 export async function makeWorkFolder(cacheDir: string): Promise<string> {
-  const folder = join(cacheDir, `.work-${process.pid}-${randomUUID()}`);
+  for (const name of await readdir(cacheDir)) {
+    if (!name.startsWith(WORK)) continue;
+    const left = join(cacheDir, name);
+    const age = await stat(left).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    );
+    if (age > WORK_STALE_MS) await rm(left, { recursive: true, force: true });
+  }
+  const folder = join(cacheDir, `${WORK}${process.pid}-${randomUUID()}`);
   await mkdir(folder, { recursive: true });
   return folder;
 }
@@ -115,7 +126,8 @@ export async function acquireLock(folder: string): Promise<() => Promise<void>> 
     try {
       await writeFile(path, String(process.pid), { flag: "wx" });
       break;
-    } catch {
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
       if (await lockIsStale(path)) await rm(path, { force: true });
       else await sleep(LOCK_POLL_MS);
     }

@@ -74,7 +74,6 @@ export function createProver({ wasm, zkey, stallMs = STALL_MS }: ProverOptions):
     cancel: AbortSignal,
     onProgress: (percent: number) => void,
   ): Promise<Proof> => {
-    cancel.throwIfAborted();
     let highest = 0;
     // Whatever ends the proof early terminates the thread, which makes the open call fail.
     let ended: FaultError | undefined;
@@ -114,15 +113,15 @@ export function createProver({ wasm, zkey, stallMs = STALL_MS }: ProverOptions):
       if (queued >= QUEUE_MAX) return Promise.reject(new FaultError("prover/busy", { queued }));
       queued++;
       const cancel = signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal]);
-      const result = queue.then(async () => {
-        if (cancel.aborted) throw new FaultError("prover/cancelled");
-        return await run(inputs, cancel, onProgress);
-      });
-      queue = result
-        .catch(() => undefined)
+      const result = queue
+        .then(async () => {
+          if (cancel.aborted) throw new FaultError("prover/cancelled");
+          return await run(inputs, cancel, onProgress);
+        })
         .finally(() => {
           queued--;
         });
+      queue = result.catch(() => undefined);
       return result;
     },
     stop: async () => {

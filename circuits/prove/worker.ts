@@ -42,6 +42,9 @@ const [{ groth16, wtns }, { buildBn128 }] = await Promise.all([import("snarkjs")
 // snarkjs looks here first; given an option instead, it would build the curve again for every proof.
 Object.assign(globalThis, { curve_bn128: await buildBn128(true) });
 
+// circom's runtime prints failed lines and a circuit's log() to the console; nothing of a witness goes there.
+for (const method of ["log", "info", "warn", "error"] as const) console[method] = () => undefined;
+
 let keys: { readonly wasm: Uint8Array; readonly zkey: Uint8Array } | undefined;
 
 const load = async (file: KeyFile): Promise<Uint8Array> =>

@@ -57,13 +57,3 @@ export function aggregateSignatures(signatures: readonly Uint8Array[]): Uint8Arr
     return undefined; // see verifySignature
   }
 }
-
-/** Whether the bytes are a key in the group and not the identity. */
-export function isPublicKey(bytes: Uint8Array): boolean {
-  try {
-    decodeKey(bytes);
-    return true;
-  } catch {
-    return false; // see verifySignature
-  }
-}

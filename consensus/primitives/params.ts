@@ -117,7 +117,6 @@ export const PARAMS = {
     dev: 100_000_000n * ZKP,
     testnet: 100_000_000n * ZKP,
   },
-  halfLifeYears: { unit: "years", meaning: "half-life of the reserve", dev: 4n, testnet: 4n },
   publicLanePercent: {
     unit: "%",
     meaning: "part of an epoch's budget that the public lane may mint",
@@ -136,20 +135,6 @@ export const PARAMS = {
     dev: 720n,
     testnet: 720n,
   },
-  mintPodsPercent: { unit: "%", meaning: "part of a mint for pods, by value", dev: 72n, testnet: 72n },
-  mintProposersPercent: {
-    unit: "%",
-    meaning: "part for proposers, by the quality they included",
-    dev: 8n,
-    testnet: 8n,
-  },
-  mintValidatorsPercent: {
-    unit: "%",
-    meaning: "part for validators, by weight and presence",
-    dev: 15n,
-    testnet: 15n,
-  },
-  mintTreasuryPercent: { unit: "%", meaning: "part for the treasury", dev: 5n, testnet: 5n },
   rewardLockEpochs: {
     unit: "epochs",
     meaning: "epochs before a reward can be spent",
@@ -165,11 +150,16 @@ export type Preset = "dev" | "testnet";
 /** All parameters of a chain, and what follows from them. */
 export type Params = { readonly [Name in ParamName]: bigint } & {
   readonly preset: Preset;
-  /** Epochs in a year of 365.25 days, at least 1. */
-  readonly epochsPerYear: bigint;
 };
 
-const YEAR_MS = 31_557_600_000n;
+/**
+ * What is the same on every chain, in percent: how a mint is split, how a sponsor's fee is split, and the
+ * reserve's half-life. That at most 9/10 of a burned fee is minted again is an invariant of issuance.ts.
+ */
+export const MINT_PERCENT = { pods: 72n, proposers: 8n, validators: 15n, treasury: 5n } as const;
+export const FEE_PERCENT = { burned: 30n, pods: 65n, validators: 5n } as const;
+export const HALF_LIFE_YEARS = 4n;
+export const YEAR_MS = 365n * 24n * 3_600_000n;
 
 /** Longest lock, in epochs, that the state has room for. */
 export const LOCK_EPOCHS_MAX = 1_024n;
@@ -207,15 +197,7 @@ export function resolveParams(preset: Preset, overrides: Partial<Record<ParamNam
   if (values.rewardLockEpochs < values.podEvidenceEpochs || values.rewardLockEpochs >= LOCK_EPOCHS_MAX) {
     refuse("rewardLockEpochs", `at least podEvidenceEpochs and below ${LOCK_EPOCHS_MAX}`);
   }
-  const split =
-    values.mintPodsPercent +
-    values.mintProposersPercent +
-    values.mintValidatorsPercent +
-    values.mintTreasuryPercent;
-  if (split > 100n) refuse("mintPodsPercent", "parts of a mint that add up to at most 100");
-  const epochMs = values.blockIntervalMs * values.epochHeights;
-  const epochsPerYear = YEAR_MS / epochMs;
-  return { ...values, preset, epochsPerYear: epochsPerYear < 1n ? 1n : epochsPerYear };
+  return { ...values, preset };
 }
 
 /** Place of a height within its epoch, 1 … epochHeights. Genesis, height 0, is before epoch 0. */

@@ -45,7 +45,6 @@ export const zkp = (whole: number | bigint): Amount => Amount(BigInt(whole) * NZ
 export const add = (...amounts: readonly Amount[]): Amount =>
   Amount(amounts.reduce((sum, it) => sum + it, 0n));
 export const subtract = (from: Amount, what: Amount): Amount => Amount(from - what);
-export const atMost = (a: Amount, b: Amount): Amount => (a < b ? a : b);
 
 /** ⌊amount · numerator / denominator⌋, exact in between. */
 export function share(amount: Amount, numerator: bigint, denominator: bigint): Amount {

@@ -13,6 +13,8 @@
  * the absent miss is never minted, so callers count `minted`, not `mint`, as issued.
  */
 
+import { FEE_PERCENT, HALF_LIFE_YEARS, MINT_PERCENT, YEAR_MS } from "../primitives/params.ts";
+
 /** Fractions are in units of 2^−64. */
 const Q64 = 64n;
 const ONE = 1n << Q64;
@@ -22,21 +24,8 @@ const LN2 = 0xb17217f7d1cf79abc9e3b39803f2f6afn;
 /** The series' 40th term is below 0.7^40/40! < 2^−178, far under the guard bits. */
 const TERMS = 40n;
 
-const YEAR_MS = 365n * 24n * 3_600_000n;
-const HALF_LIFE_YEARS = 4n;
-
 /** The largest part of a burned fee that may be minted again: an invariant, below one so that self-dealing loses. */
 const REMINT = { numerator: 9n, denominator: 10n };
-
-/** Percent of every mint; the rest of 100 is the treasury's 5. */
-const PODS_PERCENT = 72n;
-const PROPOSERS_PERCENT = 8n;
-const VALIDATORS_PERCENT = 15n;
-const TREASURY_PERCENT = 5n;
-
-/** Percent of a settled fee; validators get the rest, 5. */
-const FEE_BURNED_PERCENT = 30n;
-const FEE_PODS_PERCENT = 65n;
 
 export type Fraction = { readonly numerator: bigint; readonly denominator: bigint };
 
@@ -158,8 +147,8 @@ export function settleSponsoredLane(
 
 /** A sponsor's fee: 30 % burned, 65 % to pods, 5 % (and the roundings) to validators; the parts sum to the fee. */
 export function splitFee(fee: bigint): { burned: bigint; pods: bigint; validators: bigint } {
-  const burned = (atLeast(fee, 0n) * FEE_BURNED_PERCENT) / 100n;
-  const pods = (atLeast(fee, 0n) * FEE_PODS_PERCENT) / 100n;
+  const burned = (atLeast(fee, 0n) * FEE_PERCENT.burned) / 100n;
+  const pods = (atLeast(fee, 0n) * FEE_PERCENT.pods) / 100n;
   return { burned, pods, validators: atLeast(fee, 0n) - burned - pods };
 }
 
@@ -174,10 +163,10 @@ export type MintPots = {
 export function splitMint(mint: bigint): MintPots {
   const part = (percent: bigint): bigint => (atLeast(mint, 0n) * percent) / 100n;
   return {
-    pods: part(PODS_PERCENT),
-    proposers: part(PROPOSERS_PERCENT),
-    validators: part(VALIDATORS_PERCENT),
-    treasury: part(TREASURY_PERCENT),
+    pods: part(MINT_PERCENT.pods),
+    proposers: part(MINT_PERCENT.proposers),
+    validators: part(MINT_PERCENT.validators),
+    treasury: part(MINT_PERCENT.treasury),
   };
 }
 

@@ -49,7 +49,10 @@ export type SetName = keyof typeof PLACES;
 
 /** Writes the set of `epoch`, its proposers shuffled by the beacon as it stands. */
 export function writeSet(state: State, name: SetName, epoch: Epoch): void {
-  state.sets.set(PLACES[name], SetType.toViewDU({ epoch, seed: state.beacon.mix, members: membersOf(state) }));
+  state.sets.set(
+    PLACES[name],
+    SetType.toViewDU({ epoch, seed: state.beacon.mix, members: membersOf(state) }),
+  );
 }
 
 /** At an epoch's turn: each set takes the place before its own, and a new next one is made. */

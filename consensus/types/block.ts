@@ -76,8 +76,7 @@ export function bodyRoot(body: Body): Uint8Array {
   return rootOf(BodyType, body);
 }
 
-/** Strict decoders; the library's union type loses which value belongs to which selector. */
-export const decodeBlock = (bytes: Uint8Array): Block | undefined =>
+/** Strict; the library's union type loses which value belongs to which selector. */
   decode(BlockType, bytes) as Block | undefined;
 export const decodeProposal = (bytes: Uint8Array): Proposal | undefined =>
   decode(ProposalType, bytes) as Proposal | undefined;

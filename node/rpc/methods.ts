@@ -14,7 +14,13 @@ import { type Block, blockHash } from "../../consensus/types/block.ts";
 import { decode } from "../../consensus/types/ssz.ts";
 import { nullifierOf, SubmissionType } from "../../consensus/types/submission.ts";
 import { decodeTransaction, transactionId } from "../../consensus/types/transaction.ts";
-import { METHODS, type MethodName, type ProofStatus, type ResultOf, type TxStatus } from "../../rpc/methods.ts";
+import {
+  METHODS,
+  type MethodName,
+  type ProofStatus,
+  type ResultOf,
+  type TxStatus,
+} from "../../rpc/methods.ts";
 import type { Admission } from "../admission.ts";
 import type { Chain } from "../chain.ts";
 import type { Changes } from "../changes.ts";
@@ -99,7 +105,8 @@ function createHandlers(components: MethodComponents): Handlers {
 
     chain_block({ height, hash }) {
       const known = hash === undefined ? undefined : store.blockByHash(fromHex(hash, 32));
-      const at = height === undefined ? (known?.header.height ?? chain.final().height) : Height(Number(height));
+      const at =
+        height === undefined ? (known?.header.height ?? chain.final().height) : Height(Number(height));
       const block = store.blockAt(at);
       if (block === undefined || (hash !== undefined && toHex(blockHash(block.header)) !== hash)) {
         throw new FaultError("block/unknown", { height: at, finalized: chain.final().height });
@@ -128,8 +135,13 @@ function createHandlers(components: MethodComponents): Handlers {
       const index = taskIndexOf(state, fromHex(task, 32));
       if (index < 0) throw new FaultError("task/unknown", { task });
       const { slots } = state.rounds.getReadonly(index);
-      if (slot >= slots.length) throw new FaultError("submission/slot-unknown", { slot, slots: slots.length });
-      const { inputs, inputsHash } = statementOf(state, state.tasks.getReadonly(index), slots.getReadonly(slot));
+      if (slot >= slots.length)
+        throw new FaultError("submission/slot-unknown", { slot, slots: slots.length });
+      const { inputs, inputsHash } = statementOf(
+        state,
+        state.tasks.getReadonly(index),
+        slots.getReadonly(slot),
+      );
       return { epoch: String(state.epoch), inputs: inputs.map(String), inputsHash: toHex(inputsHash) };
     },
 
@@ -182,9 +194,11 @@ export function createMethods(components: MethodComponents): RpcMethods {
   const entries = (Object.keys(METHODS) as MethodName[])
     .filter((name) => components.faucet !== undefined || !name.startsWith("dev_"))
     .map((name): [string, RpcMethod] => {
-      const handler = handlers[name] as (params: unknown, context: RpcContext) => Promise<unknown> | unknown;
-      return [name, defineMethod<unknown>(METHODS[name].params, async (params, context) => handler(params, context))];
+      const handler = handlers[name] as (params: unknown, context: RpcContext) => unknown;
+      return [
+        name,
+        defineMethod<unknown>(METHODS[name].params, async (params, context) => handler(params, context)),
+      ];
     });
   return Object.fromEntries(entries);
 }
-

@@ -19,11 +19,27 @@ const ROUNDS_SHOWN_MAX = 64;
 
 export function supplyView(state: State): ChainStatus["supply"] {
   const { genesis, minted, burned, treasury, staked, bonded, locked } = state.supply;
-  const values = { genesis, minted, burned, treasury, staked, bonded, locked, circulating: circulating(state) };
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, String(value)])) as ChainStatus["supply"];
+  const values = {
+    genesis,
+    minted,
+    burned,
+    treasury,
+    staked,
+    bonded,
+    locked,
+    circulating: circulating(state),
+  };
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, String(value)]),
+  ) as ChainStatus["supply"];
 }
 
-export function blockView({ hash, block, height, receipt }: Pick<Executed, "hash" | "block" | "height" | "receipt">): BlockInfo {
+export function blockView({
+  hash,
+  block,
+  height,
+  receipt,
+}: Pick<Executed, "hash" | "block" | "height" | "receipt">): BlockInfo {
   if (block === undefined) throw new FaultError("block/unknown", { height });
   const { header } = block;
   return {
@@ -42,9 +58,9 @@ export function blockView({ hash, block, height, receipt }: Pick<Executed, "hash
   };
 }
 
-
 function isFilled(round: RoundView, slot: number): boolean {
-  for (let i = 0; i < round.contributions.length; i++) if (round.contributions.getReadonly(i).slot === slot) return true;
+  for (let i = 0; i < round.contributions.length; i++)
+    if (round.contributions.getReadonly(i).slot === slot) return true;
   return false;
 }
 
@@ -85,11 +101,19 @@ function taskIndex(state: State, id: string): number {
 /** Ended rounds of a task, the newest of them, oldest first. */
 async function roundsOf(store: Pick<Store, "records">, task: string, epoch: number): Promise<Round[]> {
   const after = roundKey(task, Math.max(0, epoch - ROUNDS_SHOWN_MAX));
-  const found = await store.records("rounds", { after: `${after.slice(0, -1)}`, limit: ROUNDS_SHOWN_MAX + 1 });
+  const found = await store.records("rounds", {
+    after: `${after.slice(0, -1)}`,
+    limit: ROUNDS_SHOWN_MAX + 1,
+  });
   return found.filter(({ key }) => key.startsWith(task)).map(({ value }) => value as unknown as Round);
 }
 
-export async function taskView(state: State, id: string, params: Params, store: Pick<Store, "records">): Promise<TaskDetail> {
+export async function taskView(
+  state: State,
+  id: string,
+  params: Params,
+  store: Pick<Store, "records">,
+): Promise<TaskDetail> {
   const index = taskIndex(state, id);
   const task = state.tasks.getReadonly(index);
   const round = state.rounds.getReadonly(index);
@@ -107,7 +131,9 @@ export async function taskView(state: State, id: string, params: Params, store: 
     holdoutRoot: toHex(task.holdoutRoot),
     holdoutSlices: task.holdoutSlices,
     slicesPerRound: Number(params.slicesPerRound),
-    ...(task.revealedFrom === 0 ? {} : { firstRevealEpoch: String(Math.floor((task.revealedFrom - 1) / Number(params.epochHeights))) }),
+    ...(task.revealedFrom === 0
+      ? {}
+      : { firstRevealEpoch: String(Math.floor((task.revealedFrom - 1) / Number(params.epochHeights))) }),
     model: modelOf(task).map(String),
     epoch: String(state.epoch),
     slots: slotsOf(round),
@@ -144,7 +170,9 @@ export function podView(state: State, podId: string): ResultOf<"pod_get"> {
     const dataset = getDataset(state, fromHex(root, 32));
     if (dataset === undefined) return [];
     const { batches, normalization, registered } = dataset;
-    return [{ dataRoot: root, batches, normalization: toHex(normalization), registeredHeight: String(registered) }];
+    return [
+      { dataRoot: root, batches, normalization: toHex(normalization), registeredHeight: String(registered) },
+    ];
   });
   return {
     podId,

@@ -60,7 +60,7 @@ function inverse(value: bigint): bigint {
 
 /**
  * The values that wire `target` has in any satisfying assignment that extends `known`. Every constraint with
- * one unknown wire is solved; where none is left that helps, a wire with w² = w is tried as 0 and as 1.
+ * one unknown wire is solved; where none is left that helps, a bit is tried as 0 and as 1.
  */
 function valuesOf(
   target: number,
@@ -68,13 +68,16 @@ function valuesOf(
   known: Map<number, bigint>,
 ): Set<bigint> {
   const assigned = new Map(known);
-  let branch: number | undefined;
+  let branch: { wire: number; roots: bigint[] } | undefined;
   for (let progress = true; progress; ) {
     progress = false;
     branch = undefined;
     for (const { a, b, c } of constraints) {
       const [x, y, z] = [a, b, c].map((terms) => part(terms, assigned));
       assert.ok(x && y && z);
+      // Nothing times an unknown is nothing.
+      if (x.unknown.size === 0 && x.constant === 0n) y.unknown.clear();
+      if (y.unknown.size === 0 && y.constant === 0n) x.unknown.clear();
       const unknown = new Set([...x.unknown.keys(), ...y.unknown.keys(), ...z.unknown.keys()]);
       const [wire] = unknown;
       if (wire === undefined) {
@@ -88,9 +91,13 @@ function valuesOf(
       const slope = mod(x.constant * yw + y.constant * xw - zw);
       const rest = mod(z.constant - x.constant * y.constant);
       if (square !== 0n) {
-        // The only squares in this gadget are w·w = w.
-        assert.ok(mod(square + slope) === 0n && rest === 0n);
-        branch = wire;
+        // The only squares in this gadget are bits, w·w = w, or with w as a sum of others, v·(v − 1) = 0.
+        if (zw === 0n && z.constant === 0n) {
+          branch = { wire, roots: [mod(-x.constant * inverse(xw)), mod(-y.constant * inverse(yw))] };
+        } else {
+          assert.equal(rest, 0n);
+          branch = { wire, roots: [0n, mod(-slope * inverse(square))] };
+        }
       } else if (slope !== 0n) {
         assigned.set(wire, mod(rest * inverse(slope)));
         progress = true;
@@ -102,9 +109,9 @@ function valuesOf(
     assert.ok(value !== undefined, "the target is determined");
     return new Set([value]);
   }
-  const wire = branch;
+  const { wire, roots } = branch;
   return new Set(
-    [0n, 1n].flatMap((bit) => [...valuesOf(target, constraints, new Map(assigned).set(wire, bit))]),
+    roots.flatMap((root) => [...valuesOf(target, constraints, new Map(assigned).set(wire, root))]),
   );
 }
 

@@ -98,8 +98,8 @@ export const withholder: Tamper = (message, to) => {
 };
 
 /** Builds on an older parent than the last, without the nullifications that this needs. */
-export const skipper: Tamper = (message, to, node) => {
-  if (message.kind !== "proposal" || to % 2 === 0) return [message];
+export const skipper: Tamper = (message, _to, node) => {
+  if (message.kind !== "proposal") return [message];
   const { block } = message.proposal;
   const { epoch, view, parentView } = block.header;
   const older = [...(node.disk.certificates.get(epoch)?.values() ?? [])].filter(

@@ -66,7 +66,7 @@ export type SimNode = {
 const FETCH_RETRY_MS = 500;
 const STANDSTILL_MS = 5000;
 /** In one instant of virtual time; more is a loop. */
-const TURNS_MAX = 20_000;
+const TURNS_MAX = 1000;
 
 export function createNode(deployment: Deployment, id: number, key: number, tamper?: Tamper): SimNode {
   const { world, network, oracle, crypto, chainTag, setOf, epochHeights } = deployment;

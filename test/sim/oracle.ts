@@ -24,6 +24,8 @@ export type Oracle = {
   readonly participants: ReadonlyMap<number, number>;
   readonly equivocations: number;
   readonly views: number;
+  /** Certified proposals of an epoch's last block beyond its first. */
+  readonly proposedAgain: number;
   fail(what: string): void;
   signed(node: number, vote: Vote): void;
   proposed(blockHash: Uint8Array, nowMs: number): void;
@@ -50,6 +52,8 @@ export function createOracle(
   const finalityMs: number[] = [];
   const intervalMs: number[] = [];
   const participants = new Map<number, number>();
+  /** The view that each final block was made for. */
+  const views = new Map<string, View>();
   let equivocations = 0;
 
   const fail = (what: string): void => {
@@ -79,6 +83,12 @@ export function createOracle(
     participants,
     get equivocations() {
       return equivocations;
+    },
+    get proposedAgain() {
+      return [...records.values()].filter(({ notarization }) => {
+        const known = notarization && views.get(toHex(notarization.subject.blockHash));
+        return known !== undefined && known !== notarization?.subject.view;
+      }).length;
     },
     get views() {
       return records.size;
@@ -130,6 +140,7 @@ export function createOracle(
       if (!honest(node)) return;
       const { header } = block;
       const known = chain.get(header.height);
+      views.set(toHex(hash), header.view);
       if (known === undefined) chain.set(header.height, { hash, header });
       else if (!equalBytes(known.hash, hash)) fail(`two blocks are final at height ${header.height}`);
       else if (!equalBytes(known.header.stateRoot, header.stateRoot))

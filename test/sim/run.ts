@@ -59,6 +59,7 @@ export type RunResult = {
   readonly views: number;
   readonly messages: number;
   readonly equivocations: number;
+  readonly proposedAgain: number;
   /** Medians, in units of the link's delay. */
   readonly finalityDelta: number;
   readonly intervalDelta: number;
@@ -159,6 +160,7 @@ export function runScenario(scenario: Scenario, seed: number): RunResult {
     views: oracle.views,
     messages: network.delivered,
     equivocations: oracle.equivocations,
+    proposedAgain: oracle.proposedAgain,
     finalityDelta: median(oracle.finalityMs) / scenario.link.delayMs,
     intervalDelta: median(oracle.intervalMs) / scenario.link.delayMs,
   };

@@ -1,4 +1,5 @@
 /** The scenarios by name. Each is a set-up, a script of troubles, and what must be true afterwards. */
+import { VoteKind } from "../../consensus/types/vote.ts";
 import type { ByzantineName } from "./byzantine.ts";
 import type { Scenario, Stage } from "./run.ts";
 
@@ -238,24 +239,46 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     grows: 20,
     growMs: 90_000,
   },
+  /** Finality is lost on the way most of the time, so that last blocks are proposed again and again. */
   "boundary-without-finality": {
     ...base,
     epochHeights: 3,
-    // Finalize votes are lost often, so that last blocks are proposed again and again.
-    script: ({ world, network, nodes }) => {
-      for (let i = 0; i < 30; i++) {
-        world.at(200 * i, () => {
-          const lost = world.random.below(1 << 16);
-          network.passes = (from, to) =>
-            nodes.length < 2 || ((lost >> ((from * 4 + to) % 16)) & 1) === 0 || i % 3 === 0;
-        });
-      }
-      world.at(6000, () => {
-        network.passes = () => true;
-      });
+    script: (stage) => {
+      const { world, network } = stage;
+      network.passes = (_from, _to, message) => {
+        const kind =
+          message.kind === "vote"
+            ? message.vote.subject.kind
+            : message.kind === "certificate" && message.certificate.subject.kind;
+        return world.nowMs > 6000 || kind !== VoteKind.finalize || world.random.chance(0.35);
+      };
+      for (let i = 0; i < 4; i++) bounce(stage, world.random.below(4), 1000 + 1200 * i, 500);
     },
     healMs: 6100,
     growMs: 60_000,
+    expect: ({ oracle }) => {
+      if (oracle.proposedAgain === 0) oracle.fail("no last block was proposed again");
+    },
+  },
+  /** No proposal arrives for 300 views: more nullifications than may travel, and one node that has none of them. */
+  "three-hundred-skipped-views": {
+    ...base,
+    script: (stage) => {
+      const { world, network, nodes } = stage;
+      let skipping = true;
+      network.passes = (_from, _to, message) =>
+        !skipping || message.kind !== "proposal" || world.nowMs < 1000;
+      world.at(900, () => nodes[1]?.crash());
+      const watch = (): void => {
+        skipping = (nodes[0]?.engine?.view ?? 0) < 310;
+        if (skipping) world.at(world.nowMs + 1000, watch);
+        else nodes[1]?.start();
+      };
+      world.at(1000, watch);
+    },
+    healMs: 3_000_000,
+    grows: 20,
+    growMs: 600_000,
   },
   "unequal-stakes": {
     ...base,

@@ -101,7 +101,7 @@ export type Link = {
 export type Network = {
   link: Link;
   /** Whether messages pass from one node to another now: partitions, masks. */
-  passes: (from: number, to: number) => boolean;
+  passes: (from: number, to: number, message: Message) => boolean;
   /** Added to the link's delay. */
   extraMs: (from: number, to: number) => number;
   send(from: number, to: number, message: Message): void;
@@ -124,13 +124,13 @@ export function createNetwork(
     },
     send(from, to, message) {
       const { delayMs, jitterMs, loss, duplicate } = network.link;
-      if (!network.passes(from, to)) return;
+      if (!network.passes(from, to, message)) return;
       const copies = world.random.chance(duplicate) ? 2 : 1;
       for (let copy = 0; copy < copies; copy++) {
         if (world.random.chance(loss)) continue;
         const arrivesMs = world.nowMs + delayMs + network.extraMs(from, to) + jitterMs * world.random.unit();
         world.at(arrivesMs, () => {
-          if (!network.passes(from, to)) return;
+          if (!network.passes(from, to, message)) return;
           delivered++;
           deliver(from, to, message);
         });
