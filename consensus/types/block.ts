@@ -77,6 +77,5 @@ export function bodyRoot(body: Body): Uint8Array {
 }
 
 /** Strict; the library's union type loses which value belongs to which selector. */
-  decode(BlockType, bytes) as Block | undefined;
 export const decodeProposal = (bytes: Uint8Array): Proposal | undefined =>
   decode(ProposalType, bytes) as Proposal | undefined;
