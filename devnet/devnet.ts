@@ -79,7 +79,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
   const { signal, onEvent = () => undefined } = options;
   const temporary = options.dir === undefined;
   const dir = options.dir === undefined ? await mkdtemp(join(tmpdir(), "zkp-devnet-")) : resolve(options.dir);
-  const children: Child[] = [];
+  const children: Child[][] = [];
   const stopping = new AbortController();
   let sponsor: Promise<void> = Promise.resolve();
   let unlock = async (): Promise<void> => undefined;
@@ -87,7 +87,8 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
   const stop = async (): Promise<void> => {
     stopping.abort(new Error("the devnet stopped"));
     await sponsor;
-    await Promise.all(children.map((child) => child.stop()));
+    // Pods first: to them, a node that goes is an outage.
+    for (const group of children) await Promise.all(group.map((child) => child.stop()));
     if (temporary) await rm(dir, { recursive: true, force: true });
     else await unlock();
   };
@@ -116,7 +117,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
         onCrash: (crash) => onEvent({ kind: "crash", ...crash }),
       }),
     );
-    children.push(...pods, ...nodes);
+    children.push(pods, nodes);
     const live = (): DevnetFile["nodes"] => info.nodes.filter((_, i) => nodes[i]?.running === true);
     const monitor = createMonitor(live, info.task.id, await loadRows(paths(dir).test));
     const start = async (i: number): Promise<void> => {
@@ -129,9 +130,10 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     };
 
     const started = Date.now();
+    // Pods are up, and wait for their nodes, by the time the first block is there.
+    if (options.runPods !== false) for (const pod of pods) pod.start();
     await Promise.all(nodes.map((_, i) => start(i)));
     const readyMs = Date.now() - started + (builtMs.since - builtMs.built);
-    if (options.runPods !== false) for (const pod of pods) pod.start();
     const client = (node?: number): Client =>
       createClient({
         rpc: node === undefined ? info.nodes.map(({ rpc }) => rpc) : (info.nodes[node]?.rpc ?? ""),
@@ -145,8 +147,8 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
       readyMs,
       client,
       status: () => monitor.status(signal),
-      summary: () => monitor.summary(restartsOf(children), signal),
-      restarts: () => restartsOf(children),
+      summary: () => monitor.summary(restartsOf(children.flat()), signal),
+      restarts: () => restartsOf(children.flat()),
       killNode: async (i) => nodes[i]?.kill(),
       startNode: start,
       startPod: (i) => pods[i]?.start(),

@@ -25,6 +25,8 @@ export type ChainOptions = {
   readonly shape?: string;
   readonly batchesPerPod?: number;
   readonly holdoutSlices?: number;
+  /** The last so many pods hold the first pod's rows, under salts of their own: for tests of copied data. */
+  readonly copycats?: number;
   /** Further overrides of parameters, by name: what a test needs. */
   readonly params?: Partial<Record<ParamName, bigint>>;
 };

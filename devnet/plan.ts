@@ -117,10 +117,12 @@ function planData({ table, shape }: Draft, options: ChainOptions): DataPlan {
   });
   const own = standardOf(dealt.holdout);
   const standard = padStandard(own, shape.features);
+  const { copycats = 0 } = options;
+  const rowsOf = (i: number): RawRows => dealt.pods[i >= pods - copycats ? 0 : i] ?? { rows: [], labels: [] };
   const fixed = (raw: RawRows): Rows => padRows(toFixed(raw, own), shape.features);
   return {
     standard,
-    pods: dealt.pods.map((raw) => commitRows(fixed(raw), shape, standard)),
+    pods: dealt.pods.map((_, i) => commitRows(fixed(rowsOf(i)), shape, standard)),
     pool: commitHoldout(fixed(dealt.holdout), shape.features),
     test: fixed(dealt.test),
   };

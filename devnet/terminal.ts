@@ -35,6 +35,7 @@ export function createTerminal({ json, verbose }: TerminalOptions): Terminal {
   const people = json ? process.stderr : process.stdout;
   const rewrites = people.isTTY === true && !json;
   let rewritten = false;
+  let closed = false;
   let lastHeight = "";
   const progress = createProgress((line) => say(line));
 
@@ -53,8 +54,10 @@ export function createTerminal({ json, verbose }: TerminalOptions): Terminal {
       progress.stop();
       if (rewritten) people.write("\n");
       rewritten = false;
+      closed = true;
     },
     event: (event) => {
+      if (closed) return; // what happens while all is taken down is no news, and the summary is the last line
       switch (event.kind) {
         case "building":
           progress.update(event.progress);

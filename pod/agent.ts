@@ -40,6 +40,8 @@ export type RunPodOptions = {
 type Status = ResultOf<"chain_status">;
 
 const POLL_MS = 250;
+/** An outage is told of when so many attempts have failed, after about 3 s: a node that only just starts is no news. */
+const RETRY_TOLD = 5;
 const OUTAGE_MS = 300_000;
 /** Proofs in hand at once: a bound, far above what a pod's slots in three epochs come to. */
 const JOBS_MAX = 256;
@@ -53,7 +55,7 @@ export async function runPod(options: RunPodOptions): Promise<void> {
       signal,
       timeoutMs: outageMs,
       onRetry: (error, attempt) => {
-        if (attempt === 1) onEvent({ notice: "retry", text: error.message, code: error.code });
+        if (attempt === RETRY_TOLD) onEvent({ notice: "retry", text: error.message, code: error.code });
       },
     });
   const getStatus = (): Promise<Status> => patient(() => client.call("chain_status", {}, { signal }));

@@ -38,6 +38,7 @@ const NEXT: Partial<Record<ProofStage, ProofStage>> = {
   final: "scored",
   scored: "rewarded",
 };
+const PATH: readonly ProofStage[] = ["pooled", "included", "final", "scored", "rewarded"];
 const WAIT_MS = 10_000;
 const IDLE_MS = 100;
 /** A proof that is not settled so many epochs later never will be. */
@@ -142,16 +143,25 @@ async function submitAndFollow(
       continue;
     }
     if (status.stage !== stage) {
+      for (const passed of between(stage, status.stage)) {
+        emit(passed, { id, ...(status.height === undefined ? {} : { height: status.height }) });
+      }
       stage = status.stage;
       emit(stage, detailsOf(status));
+    } else if (stage === "scored") {
+      return; // measured, and worth nothing: no reward will follow
     } else if (epochNow() > drawn.epoch + SETTLE_EPOCHS) {
-      if (stage !== "scored")
-        emit("expired", { id, code: "rpc/timeout", reason: `still ${stage} ${SETTLE_EPOCHS} epochs later` });
+      emit("expired", { id, code: "rpc/timeout", reason: `still ${stage} ${SETTLE_EPOCHS} epochs later` });
       return;
     } else {
       await pause(IDLE_MS, signal); // a node that does not hold its long poll is not asked in a circle
     }
   }
+}
+
+/** The stages that passed within one long poll, which are told in their order too. */
+function between(from: ProofStage, to: ProofStage): readonly ProofStage[] {
+  return PATH.includes(to) ? PATH.slice(PATH.indexOf(from) + 1, PATH.indexOf(to)) : [];
 }
 
 async function waitStatus(

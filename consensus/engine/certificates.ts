@@ -11,7 +11,7 @@ import { type Subject, sameSubject, VoteKind } from "../types/vote.ts";
 import { finalize } from "./casting.ts";
 import { blame, type Core, diverge, report } from "./core.ts";
 import { growth } from "./rules.ts";
-import { heldAs, VIEWS_KEPT, type ViewState } from "./view-state.ts";
+import { certified, heldAs, VIEWS_KEPT, type ViewState } from "./view-state.ts";
 
 /** Where a certificate comes from: the own tally, somebody else, or the own disk. */
 export type Origin = "assembled" | "received" | "restored";
@@ -31,6 +31,7 @@ export function enterView(
   core.notarizationDeadlineMs = core.nowMs + timeouts.notarizationMs * g;
   core.retryMs = Number.POSITIVE_INFINITY;
   report(core, { kind: "entered-view", view, proposer: proposerOf(set, view), because });
+  fetchBlocks(core);
 }
 
 /** Whether a certificate of this epoch verifies; one that is held byte for byte has been verified. */
@@ -61,6 +62,22 @@ function wantBlock(core: Core, certificate: Certificate): void {
   }
   if (block.header !== undefined) return;
   core.effects.push({ kind: "fetch", want: "block", blockHash, signers: signersOf(certificate) });
+}
+
+/** Blocks asked for at a time. */
+const BLOCKS_ASKED_MAX = 8;
+
+/** Asks again for the newest certified blocks that are still not here, not more often than once a retry. */
+export function fetchBlocks(core: Core): void {
+  if (core.nowMs < core.blocksAskedMs + core.options.timeouts.retryMs) return;
+  core.blocksAskedMs = core.nowMs;
+  const missing = core.views.certifying(
+    (it) => it.view >= core.finalizedView && core.blocks.get(it.blockHash)?.header === undefined,
+  );
+  for (const view of missing.slice(-BLOCKS_ASKED_MAX)) {
+    const certificate = certified(core.views.peek(view));
+    if (certificate !== undefined) wantBlock(core, certificate);
+  }
 }
 
 /** The epoch ends when its last block is final; known only once the block is. */

@@ -52,6 +52,8 @@ export type Core = {
   readonly heardMs: number[];
   /** When certificates from a view on were last asked for. */
   readonly askedMs: Map<View, number>;
+  /** When missing blocks were last asked for. */
+  blocksAskedMs: number;
   effects: Effect[];
   nowMs: number;
   view: View;
@@ -81,6 +83,7 @@ export function createCore(options: EngineOptions): Core {
     tally: createTally(options.chain, options.set, options),
     heardMs: options.set.members.map(() => 0),
     askedMs: new Map(),
+    blocksAskedMs: Number.NEGATIVE_INFINITY,
     effects: [],
     nowMs: 0,
     view: 1 as View,

@@ -6,6 +6,7 @@ import type { View } from "../primitives/units.ts";
 import { proposerOf, weightOf } from "../types/validator-set.ts";
 import { VoteKind } from "../types/vote.ts";
 import { type Missed, nullify, repeatVotes, signs } from "./casting.ts";
+import { fetchBlocks } from "./certificates.ts";
 import { type Core, fetchCertificates } from "./core.ts";
 
 /** No finality for this many retries: the last finalization is sent again, and certificates are asked for. */
@@ -51,29 +52,12 @@ function repeat(core: Core): void {
   repeatVotes(core, core.view, [VoteKind.nullify, VoteKind.finalize]);
   if (core.entry !== undefined && signs(core))
     core.effects.push({ kind: "broadcast", certificate: core.entry });
+  fetchBlocks(core);
   if (core.nowMs < core.finalizedMs + STANDSTILL_RETRIES * timeouts.retryMs) return;
   const finalization = core.views.peek(core.finalizedView)?.finalization;
   if (finalization !== undefined && signs(core))
     core.effects.push({ kind: "broadcast", certificate: finalization });
   fetchCertificates(core, (core.finalizedView + 1) as View, core.view);
-  fetchBlocks(core);
-}
-
-/** Certified blocks that are still not here. */
-function fetchBlocks(core: Core): void {
-  const views = core.views.certifying((subject) => core.blocks.get(subject.blockHash)?.header === undefined);
-  for (const view of views.slice(-8)) {
-    const state = core.views.peek(view);
-    const certificate = state?.notarization ?? state?.finalization;
-    if (certificate === undefined || view < core.finalizedView) continue;
-    const { blockHash } = certificate.subject;
-    core.effects.push({
-      kind: "fetch",
-      want: "block",
-      blockHash,
-      signers: certificate.signers.getTrueBitIndexes(),
-    });
-  }
 }
 
 /**

