@@ -42,10 +42,9 @@ const TAIL = `## The same on every chain
 
 Genesis refuses a set of parameters unless all of this holds:
 
-- every value is a natural number below 2^63; \`blockIntervalMs\`, \`retryMs\`, \`slicesPerRound\`, \`slotsPerTask\`, \`emaEpochs\`, \`bondUnit\` and \`targetMin\` are at least 1;
-- \`epochHeights\` is at least 5, so that every part of a round has a block;
+- every value is within its bounds, which are what the state, the encodings, a number and a timer have room for (\`BOUNDS\` in the same file);
 - \`proposalTimeoutMs\` is more than \`blockIntervalMs + linkDelayMs\`, and \`notarizationTimeoutMs\` more than \`proposalTimeoutMs\`;
-- \`submitPercent\` is 1 … 90, \`lateDistance\` 1 … 7;
+- at least one block for reveals lies between the close that \`submitPercent\` gives and the epoch's last block;
 - \`rewardLockEpochs\` is at least \`podEvidenceEpochs\` and below ${LOCK_EPOCHS_MAX}.
 `;
 

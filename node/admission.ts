@@ -7,6 +7,7 @@ import { type Fault, fault, type Verdict } from "../consensus/primitives/faults.
 import { placeInEpoch } from "../consensus/primitives/params.ts";
 import { ValidatorIndex } from "../consensus/primitives/units.ts";
 import { checkSubmission } from "../consensus/state/apply-submission.ts";
+import { prepareTransaction } from "../consensus/state/apply-transaction.ts";
 import { submissionChecks, transactionCheck } from "../consensus/state/checks.ts";
 import type { Context } from "../consensus/state/context.ts";
 import { getAccount } from "../consensus/state/maps.ts";
@@ -106,6 +107,11 @@ export function createAdmission(components: AdmissionComponents) {
       if (fee < params.feeMin) return reject(fault("transaction/fee-low", { least: String(params.feeMin) }));
       if (account.balance < fee)
         return ignore(fault("transaction/balance-low", { balance: String(account.balance) }));
+      // Whoever sends it here is told at once; a peer's node has asked already, perhaps of a newer state.
+      if (from === undefined && nonce === account.nonce) {
+        const prepared = prepareTransaction(state, transaction, contextNow());
+        if ("code" in prepared) return ignore(prepared);
+      }
       const wrong = verification.verifyTransaction(transactionCheck(chain.chain, transaction));
       if (wrong !== undefined) return reject(wrong);
       const full = mempool.addTransaction(transaction);

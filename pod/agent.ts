@@ -75,7 +75,7 @@ export async function runPod(options: RunPodOptions): Promise<void> {
         if (Number(detail.epoch) > seen) {
           seen = Number(detail.epoch);
           for (const drawn of drawnSlots(detail, toHex(podId)))
-            jobs.start({ drawn, late: new AbortController() });
+            jobs.start({ drawn, late: new AbortController(), overdue: new AbortController() });
           jobs.watch(status);
         }
       }
@@ -127,11 +127,13 @@ function createJobs(options: RunPodOptions, chainId: string): Jobs {
     watch: (status) => {
       if (broken !== undefined) throw broken;
       epoch = Number(status.epoch);
-      for (const { drawn, late } of open.keys()) {
-        const closed = epoch > drawn.epoch || (epoch === drawn.epoch && status.place > status.closePlace);
-        if (closed && !late.signal.aborted) {
-          late.abort(new FaultError("submission/window-closed", { epoch: drawn.epoch, place: status.place }));
-        }
+      for (const { drawn, late, overdue } of open.keys()) {
+        const closed = epoch > drawn.epoch || status.place > status.closePlace;
+        if (!closed) continue;
+        const fault = new FaultError("submission/window-closed", { epoch: drawn.epoch, place: status.place });
+        // Ending a proof ends the prover's thread with its loaded keys: only for the sake of the next slot.
+        if (!overdue.signal.aborted) overdue.abort(fault);
+        if (epoch > drawn.epoch && !late.signal.aborted) late.abort(fault);
       }
     },
     finish: async (getStatus, pollMs) => {

@@ -3,13 +3,13 @@
  * so that a refused transaction leaves no trace. Its signature is a check of its own (checks.ts).
  */
 import { type Fault, fault } from "../primitives/faults.ts";
-import { share, subtract } from "../primitives/units.ts";
+import { type Amount, share, subtract } from "../primitives/units.ts";
 import { addressOf, type Transaction } from "../types/transaction.ts";
 import type { Context, Decision, Sender } from "./context.ts";
 import { holdoutReveal } from "./holdout-reveal.ts";
 import { credit, getAccount, putAccount } from "./maps.ts";
 import { datasetRegister, podEnroll, podRegister } from "./pods.ts";
-import type { State } from "./state.ts";
+import type { Account, State } from "./state.ts";
 import { addToSupply } from "./supply.ts";
 import { transfer } from "./transfer.ts";
 
@@ -28,12 +28,18 @@ function decide(state: State, sender: Sender, { operation }: Transaction, contex
   }
 }
 
-/** Applies a transaction, or says why not and writes nothing. */
-export function applyTransaction(
+type Prepared = {
+  readonly account: Account;
+  readonly available: Amount;
+  readonly carryOut: () => void;
+};
+
+/** Everything that is asked before anything is written; its fault is why the state would refuse it now. */
+export function prepareTransaction(
   state: State,
   transaction: Transaction,
   context: Context,
-): Fault | undefined {
+): Fault | Prepared {
   const address = addressOf(transaction.publicKey);
   const account = getAccount(state, address);
   const { fee, nonce } = transaction;
@@ -50,12 +56,23 @@ export function applyTransaction(
     transaction,
     context,
   );
-  if (typeof decision !== "function") return decision;
+  return typeof decision === "function" ? { account, available, carryOut: decision } : decision;
+}
 
+/** Applies a transaction, or says why not and writes nothing. */
+export function applyTransaction(
+  state: State,
+  transaction: Transaction,
+  context: Context,
+): Fault | undefined {
+  const prepared = prepareTransaction(state, transaction, context);
+  if ("code" in prepared) return prepared;
+  const { account, available, carryOut } = prepared;
+  const { fee, nonce } = transaction;
   putAccount(state, { ...account, nonce: nonce + 1, balance: available });
   const burned = share(fee, 1n, 2n);
   addToSupply(state, "burned", burned);
   credit(state, state.validators.getReadonly(context.proposer).account, subtract(fee, burned));
-  decision();
+  carryOut();
   return undefined;
 }
