@@ -25,6 +25,8 @@ export type ChildOptions = {
   readonly onLine: (line: string) => void;
   /** It died by itself; `again` tells whether it is started again. */
   readonly onCrash: (crash: Crash) => void;
+  /** It ended by itself with its work done; it is not started again. */
+  readonly onEnd?: (name: string) => void;
 };
 
 export type Child = {
@@ -49,7 +51,7 @@ const ERROR_CHARACTERS_MAX = 4_000;
 const ORPHAN = new URL("./orphan.ts", import.meta.url).href;
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-export function createChild({ name, args, onLine, onCrash }: ChildOptions): Child {
+export function createChild({ name, args, onLine, onCrash, onEnd }: ChildOptions): Child {
   let child: ChildProcess | undefined;
   let gone: Promise<void> = Promise.resolve();
   let wanted = false;
@@ -78,7 +80,8 @@ export function createChild({ name, args, onLine, onCrash }: ChildOptions): Chil
         resolve();
         if (!wanted) return;
         if (code === 0) {
-          wanted = false; // its work is over
+          wanted = false;
+          onEnd?.(name);
           return;
         }
         const willStart = restarts < RESTARTS_MAX;

@@ -114,6 +114,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
         name,
         args: ["cli/main.ts", "pod", "run", "--dir", folder, "--rpc", rpc, "--json"],
         onLine: (line) => onPodLine(name, line, onEvent),
+        onEnd: () => onEvent({ kind: "ended", name }),
         onCrash: (crash) => onEvent({ kind: "crash", ...crash }),
       }),
     );

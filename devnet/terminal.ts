@@ -75,6 +75,9 @@ export function createTerminal({ json, verbose }: TerminalOptions): Terminal {
           if (json) data({ sponsor: event.event.kind, ...event.event });
           if (event.event.kind === "reveal-failed") say(`sponsor: ${event.event.reason}`);
           return;
+        case "ended":
+          if (json) data({ ended: event.name });
+          return;
         case "sponsor-failed":
           say(`sponsor stopped: ${event.reason}`);
           return;
