@@ -15,7 +15,7 @@ import { zkp } from "../consensus/primitives/units.ts";
 import { formatAddress } from "../consensus/types/address.ts";
 import { fieldToBytes } from "../consensus/types/submission.ts";
 import { addressOf, SLICE_ROWS } from "../consensus/types/transaction.ts";
-import { possessionRoot, possessionRoot } from "../consensus/types/vote.ts";
+import { possessionRoot } from "../consensus/types/vote.ts";
 import { type GradientShape, type Rows, shapeOf } from "../consensus/work/gradient.ts";
 import type { GenesisDocument } from "../genesis/document.ts";
 import { chainTag, taskId } from "../genesis/state.ts";

@@ -9,7 +9,7 @@ import { applyTransaction } from "../../../consensus/state/apply-transaction.ts"
 import { collectChecks } from "../../../consensus/state/checks.ts";
 import { closeSubmissions } from "../../../consensus/state/draws.ts";
 import { settleEpoch } from "../../../consensus/state/settle-epoch.ts";
-import { fork, type State, stateRoot } from "../../../consensus/state/state.ts";
+import { fork, type State, StateType, stateRoot } from "../../../consensus/state/state.ts";
 import { circulating } from "../../../consensus/state/supply.ts";
 import { applyBlock, contextOf } from "../../../consensus/state/transition.ts";
 import { type Block, type Body, bodyRoot } from "../../../consensus/types/block.ts";
@@ -150,7 +150,7 @@ describe("over random histories", () => {
         const { genesis: first, minted } = at.state.supply;
         assert.ok(first + minted <= chain.params.supplyMax);
       }),
-      { numRuns: 12 },
+      { numRuns: 20 },
     );
   });
 
@@ -174,7 +174,7 @@ describe("over random histories", () => {
             links.push(at);
           }
           // Reads agree with what the roots commit to, in a state that has lived and in one from bytes.
-          const fresh = at.state.type.deserializeToViewDU(at.state.serialize());
+          const fresh = StateType.deserializeToViewDU(at.state.serialize());
           assert.deepEqual(stateRoot(fresh), stateRoot(at.state));
           for (const { block, parent } of links) {
             assert.ok(block !== undefined && parent !== undefined);
@@ -184,7 +184,7 @@ describe("over random histories", () => {
           }
         },
       ),
-      { numRuns: 6 },
+      { numRuns: 10 },
     );
   });
 });
@@ -256,7 +256,7 @@ describe("the transition is total:", () => {
           assert.ok("code" in result || result.receipt.transactions.length === wishes.length);
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 300 },
     );
   });
 
@@ -282,14 +282,12 @@ describe("the transition is total:", () => {
 
 describe("the order", () => {
   const submissions = submissionsOf(chain, genesis.state);
-  const payments = keys
-    .slice(0, 3)
-    .map((key) =>
-      sign(chain, key, 0, {
-        selector: 0,
-        value: { to: addressOf(keys[3]?.publicKey ?? key.publicKey), amount: Amount(5n) },
-      }),
-    );
+  const payments = keys.slice(0, 3).map((key) =>
+    sign(chain, key, 0, {
+      selector: 0,
+      value: { to: addressOf(keys[3]?.publicKey ?? key.publicKey), amount: Amount(5n) },
+    }),
+  );
 
   /** The state after a whole epoch in which these came in this order, each from a proposer of its own. */
   function settledRoot(order: readonly Submission[], transactions: readonly Transaction[]): Uint8Array {
