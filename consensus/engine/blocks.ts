@@ -3,7 +3,7 @@
  * whole blocks only where they may be proposed again. Used by proposals.ts, certificates.ts and
  * proposing.ts. Bounded by the views that name a block.
  */
-import { toHex } from "../primitives/bytes.ts";
+import { fromHex, toHex } from "../primitives/bytes.ts";
 import type { View } from "../primitives/units.ts";
 import type { Block, Header } from "../types/block.ts";
 import type { CheckVerdict } from "./protocol.ts";
@@ -23,7 +23,8 @@ export type Blocks = {
   /** Makes the entry if there is none, and notes that this view names it. */
   named(hash: Uint8Array, view: View): KnownBlock;
   get(hash: Uint8Array): KnownBlock | undefined;
-  dropBelow(view: View): void;
+  /** Drops what no view from here on named, but for the blocks to keep. */
+  dropBelow(view: View, keep?: (hash: Uint8Array) => boolean): void;
 };
 
 export function createBlocks(): Blocks {
@@ -41,8 +42,10 @@ export function createBlocks(): Blocks {
       return entry;
     },
     get: (hash) => known.get(toHex(hash)),
-    dropBelow(view) {
-      for (const [name, entry] of known) if (entry.view < view) known.delete(name);
+    dropBelow(view, keep) {
+      for (const [name, entry] of known) {
+        if (entry.view < view && keep?.(fromHex(name)) !== true) known.delete(name);
+      }
     },
   };
 }

@@ -168,6 +168,7 @@ export function createOracle(
             : undefined;
       if (report.kind === "equivocation") equivocations++;
       if (report.kind === "diverged") fail(`node ${node} diverged`);
+      if (report.kind === "contradiction") fail(`node ${node} holds certificates that exclude each other`);
       if (culprit !== undefined && honestKey(set.members[culprit]?.validator ?? -1)) {
         fail(
           `honest ${culprit} is accused of ${report.kind === "misbehaviour" ? report.reason : report.kind} by node ${node}`,
