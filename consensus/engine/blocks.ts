@@ -3,7 +3,7 @@
  * whole blocks only where they may be proposed again. Used by proposals.ts, certificates.ts and
  * proposing.ts. Bounded by the views that name a block.
  */
-import { fromHex, toHex } from "../primitives/bytes.ts";
+import { toHex } from "../primitives/bytes.ts";
 import type { View } from "../primitives/units.ts";
 import type { Block, Header } from "../types/block.ts";
 import type { CheckVerdict } from "./protocol.ts";
@@ -23,8 +23,8 @@ export type Blocks = {
   /** Makes the entry if there is none, and notes that this view names it. */
   named(hash: Uint8Array, view: View): KnownBlock;
   get(hash: Uint8Array): KnownBlock | undefined;
-  /** Drops what no view from here on named, but for the blocks to keep. */
-  dropBelow(view: View, keep?: (hash: Uint8Array) => boolean): void;
+  /** Drops what no view from here on named, but for the blocks to keep (hashes as hex). */
+  dropBelow(view: View, keep?: ReadonlySet<string>): void;
 };
 
 export function createBlocks(): Blocks {
@@ -44,7 +44,7 @@ export function createBlocks(): Blocks {
     get: (hash) => known.get(toHex(hash)),
     dropBelow(view, keep) {
       for (const [name, entry] of known) {
-        if (entry.view < view && keep?.(fromHex(name)) !== true) known.delete(name);
+        if (entry.view < view && keep?.has(name) !== true) known.delete(name);
       }
     },
   };

@@ -24,7 +24,7 @@ function forgetOld(core: Core): void {
   core.tally.dropBelow((core.view - VIEWS_KEPT) as View);
   const recent = (core.view - REPEATED_VIEWS) as View;
   core.views.dropProposals(recent);
-  core.blocks.dropBelow(recent, (hash) => core.views.isCertified(hash));
+  if (recent > core.finalizedView) core.blocks.dropBelow(recent, core.views.certifiedBlocks());
 }
 
 export function enterView(

@@ -2,7 +2,7 @@
  * What is known of each view: certificates, the proposer's proposal, own votes. Kept from
  * {@link VIEWS_KEPT} below the last finalized view on, however many are above it. Used by every part of the engine.
  */
-import { equalBytes } from "../primitives/bytes.ts";
+import { toHex } from "../primitives/bytes.ts";
 import type { View } from "../primitives/units.ts";
 import type { Header, Proposal } from "../types/block.ts";
 import type { Certificate } from "../types/certificate.ts";
@@ -47,8 +47,8 @@ export type Views = {
   ): { readonly held: readonly Certificate[]; readonly missing: readonly View[] };
   /** Views whose notarization or finalization names this block. */
   certifying(isBlock: (subject: Subject) => boolean): readonly View[];
-  /** Whether a notarization or finalization names this block. */
-  isCertified(blockHash: Uint8Array): boolean;
+  /** Hashes, as hex, of the blocks that notarizations and finalizations name. */
+  certifiedBlocks(): ReadonlySet<string>;
   /** Forgets the bodies of own proposals of views that will not be repeated. */
   dropProposals(below: View): void;
   dropBelow(view: View): void;
@@ -107,12 +107,13 @@ export function createViews(): Views {
       }
       return views;
     },
-    isCertified(blockHash) {
+    certifiedBlocks() {
+      const names = new Set<string>();
       for (const state of states.values()) {
-        const certificate = certified(state);
-        if (certificate !== undefined && equalBytes(certificate.subject.blockHash, blockHash)) return true;
+        const subject = certified(state)?.subject;
+        if (subject !== undefined) names.add(toHex(subject.blockHash));
       }
-      return false;
+      return names;
     },
     dropProposals(below) {
       for (const [at, state] of states) if (at < below) state.proposal = undefined;

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { bn254 } from "@noble/curves/bn254.js";
 import { bytesToHex, hexToBytes } from "@noble/curves/utils.js";
 import { type BuiltCircuit, buildCircuits } from "../../circuits/build/build.ts";
-import { cacheRoot } from "../../circuits/build/cache.ts";
+import { defaultCacheDir } from "../../circuits/build/cache.ts";
 import { gradientWitness } from "../../circuits/gradient/witness.ts";
 import { encodeG1, encodeG2 } from "../../circuits/points.ts";
 import { decodeProofPoints, PROOF_BYTES, type ProofPoints } from "../../circuits/proof.ts";
@@ -69,7 +69,7 @@ export async function circuitFor(shapeId: string): Promise<BuiltCircuit> {
 export async function provedJob(shapeId: string, seed = 1): Promise<VerifyJob> {
   const circuit = await circuitFor(shapeId);
   const vk = circuit.verificationKey;
-  const folder = join(cacheRoot(), "proofs");
+  const folder = join(defaultCacheDir(), "proofs");
   const path = join(folder, `${shapeId}-${vkHash(vk).slice(0, 16)}-${seed}.json`);
   const known = await readFile(path, "utf8").catch(() => undefined);
   if (known !== undefined) {
