@@ -189,6 +189,23 @@ describe("over random histories", () => {
   });
 });
 
+test("a fork of a state with pending changes has them, and neither sees what the other does next", () => {
+  const state = fork(genesis.state);
+  state.timestampMs = 5;
+  state.tasks.get(0).model.set(0, 7);
+  const copy = fork(state);
+  assert.equal(copy.timestampMs, 5);
+  assert.deepEqual(stateRoot(copy), stateRoot(state));
+  copy.tasks.get(0).model.set(1, 8);
+  state.tasks.get(0).model.set(2, 9);
+  assert.deepEqual(copy.tasks.getReadonly(0).model.getAll(), [7, 8, 0]);
+  assert.deepEqual(state.tasks.getReadonly(0).model.getAll(), [7, 0, 9]);
+  for (const it of [copy, state]) {
+    const root = stateRoot(it);
+    assert.deepEqual(StateType.deserializeToViewDU(it.serialize()).hashTreeRoot(), root);
+  }
+});
+
 describe("the transition is total:", () => {
   const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
   const certificate: fc.Arbitrary<Certificate> = fc.record({

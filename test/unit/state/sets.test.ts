@@ -71,7 +71,10 @@ describe("turns to propose", () => {
     const set = setOf(new Array(5).fill(10n));
     for (let cycle = 0; cycle < 8; cycle++) {
       const turns = [1, 2, 3, 4, 5].map((i) => proposerOf(set, View(cycle * 5 + i)));
-      assert.deepEqual(turns.toSorted(), [0, 1, 2, 3, 4]);
+      assert.deepEqual(
+        turns.toSorted((a, b) => a - b),
+        [0, 1, 2, 3, 4],
+      );
     }
   });
 
