@@ -101,9 +101,7 @@ test("types and work never touch blst, which a browser does not have", () => {
 test("no file is unreachable", () => {
   const reached = new Set<string>();
   const entries = files.filter((file) =>
-    /^(?:cli|devnet|node)\/main\.ts$|\.test\.ts$|^test\/(?:.*\/)?main\.ts$|^docs\/\w+\.ts$/.test(
-      file,
-    ),
+    /^(?:cli|devnet|node)\/main\.ts$|\.test\.ts$|^test\/(?:.*\/)?main\.ts$|^docs\/\w+\.ts$/.test(file),
   );
   const visit = (file: string): void => {
     if (reached.has(file) || !existsSync(join(root, file))) return;
