@@ -75,8 +75,6 @@ describe("the first state", () => {
     ].map((it) => toHex(genesisState(it).root));
     assert.equal(new Set(roots).size, roots.length);
   });
-
-  const createChain = () => ({ state: genesisState(documentOf()).state });
 });
 
 describe("a document is refused for", () => {
