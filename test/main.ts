@@ -14,6 +14,7 @@ const STAGES = [
   { pattern: "test/unit/**/*.test.ts", concurrency: 2 },
   { pattern: "test/circuits/**/*.test.ts", concurrency: 1 },
   { pattern: "test/sim/**/*.test.ts", concurrency: 2 },
+  { pattern: "test/quint/**/*.test.ts", concurrency: 1 },
   { pattern: "test/e2e/**/*.test.ts", concurrency: 1 },
 ] as const;
 /** A file that hangs fails; none takes a third of it. */

@@ -156,7 +156,11 @@ test("300 spoiled proofs: none accepted, alone or in company, and snarkjs agrees
     const expected = part.flatMap(() => [false, true]);
     assert.deepEqual(verifier.verify(jobs), expected, part.map(({ label }) => label).join("; "));
   }
-  const sample = [...spoiled.filter((_, i) => i % 6 === 0).map(({ job }) => job), ...valid.slice(0, 8), large];
+  const sample = [
+    ...spoiled.filter((_, i) => i % 6 === 0).map(({ job }) => job),
+    ...valid.slice(0, 8),
+    large,
+  ];
   assert.deepEqual(await reference.verify(sample), verifier.verify(sample));
 });
 

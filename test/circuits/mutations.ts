@@ -130,10 +130,19 @@ export function* mutants(
     if (other !== undefined) {
       const from = below(3);
       const mixed = Uint8Array.from(proof);
-      const [start, end] = ([[0, 32], [32, 96], [96, 128]] as const)[from] ?? [0, 32];
+      const [start, end] = (
+        [
+          [0, 32],
+          [32, 96],
+          [96, 128],
+        ] as const
+      )[from] ?? [0, 32];
       mixed.set(other.proof.subarray(start, end), start);
       yield { label: `point ${from} of another proof`, job: bytesOf(mixed) };
-      yield { label: "another statement", job: signals(other.publicSignals.map((it) => (it + 1n) % FIELD_ORDER)) };
+      yield {
+        label: "another statement",
+        job: signals(other.publicSignals.map((it) => (it + 1n) % FIELD_ORDER)),
+      };
     }
     const k = below(publicSignals.length);
     const signal = publicSignals[k] ?? 0n;
@@ -142,7 +151,10 @@ export function* mutants(
     yield { label: `signal ${k} + 1`, job: signals(publicSignals.with(k, (signal + 1n) % FIELD_ORDER)) };
     yield { label: "a signal less", job: signals(publicSignals.slice(1)) };
     yield { label: "a signal more", job: signals([...publicSignals, 0n]) };
-    yield { label: "B + a point of small order", job: bytesOf(withB(proof, b.add(smallPoints[below(2)] ?? b))) };
+    yield {
+      label: "B + a point of small order",
+      job: bytesOf(withB(proof, b.add(smallPoints[below(2)] ?? b))),
+    };
     const alone = multiple(smallPoints[below(2)] ?? b, BigInt(1 + below(10_000)));
     yield { label: "B of small order", job: bytesOf(withB(proof, alone)) };
     yield { label: "B anywhere on the twist", job: bytesOf(withB(proof, twistPoint(random))) };
@@ -166,7 +178,13 @@ function infinity(proof: Uint8Array, at: number): Uint8Array {
 
 /** The first `count` mutants of several jobs in turn. */
 export function someMutants(jobs: readonly VerifyJob[], random: () => number, count: number): Mutant[] {
-  const sources = jobs.map((job) => mutants(job, jobs.filter((it) => it !== job), random));
+  const sources = jobs.map((job) =>
+    mutants(
+      job,
+      jobs.filter((it) => it !== job),
+      random,
+    ),
+  );
   return Array.from({ length: count }, (_, i) => {
     const next = sources[i % sources.length]?.next();
     invariant(next?.done === false, "mutants never end");

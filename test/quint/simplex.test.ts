@@ -21,7 +21,7 @@ test("guided runs all reach two finalizations, are safe, and the engine does the
     rules: "correct",
     step: "calm",
     seed: 1,
-    samples: 60,
+    samples: 40,
     traces: 25,
   });
   assert.equal(violated, false);

@@ -37,12 +37,21 @@ function writesOf(machine: Machine, effects: readonly Effect[]): Write[] {
   return writes;
 }
 
+/** What is on disk now is held for good, even if the node goes down before it acts upon it. */
+function showCertificates(machine: Machine, effects: readonly Effect[]): void {
+  for (const effect of effects) {
+    if (effect.kind !== "broadcast" && effect.kind !== "store") continue;
+    machine.deployment.oracle.certified(machine.id, effect.certificate);
+  }
+}
+
 /** Writes, syncs, then does the rest. False if that goes on later or the node is down. */
 export function carryOut(machine: Machine, effects: readonly Effect[]): boolean {
   const { world, syncMs } = machine.deployment;
   const writes = writesOf(machine, effects);
   const finish = (): boolean => {
     for (const write of writes) write(machine.disk);
+    showCertificates(machine, effects);
     for (const effect of effects) {
       if (!survives(machine)) return false;
       perform(machine, effect);
@@ -64,11 +73,9 @@ function perform(machine: Machine, effect: Effect): void {
       castVote(machine, effect);
       return;
     case "broadcast":
-      oracle.certified(machine.id, effect.certificate);
       sendAll(machine, { kind: "certificate", certificate: effect.certificate });
       return;
     case "store":
-      oracle.certified(machine.id, effect.certificate);
       return;
     case "report":
       oracle.reported(machine.id, setOf(machine.epoch), effect.report);

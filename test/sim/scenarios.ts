@@ -213,7 +213,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ...base,
     nodes: 7,
     script: ({ network }) => {
-      network.extraMs = (from) => (from >= 5 ? 60 : 0);
+      network.extraMs = (from, to) => (from >= 5 || to >= 5 ? 60 : 0);
     },
     healMs: 4000,
     grows: 20,

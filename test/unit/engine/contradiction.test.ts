@@ -18,7 +18,7 @@ function contradiction(effects: readonly Effect[]): Extract<Report, { kind: "con
   return first;
 }
 
-test("two notarizations of one view are reported with both, whose common signers are evidence", () => {
+test("Contradiction: two notarizations of one view are reported with both, whose common signers are evidence", () => {
   const it = bench(bystander(1, 2));
   it.certificate(certificate(ONE.subject, [0, 1, 2]));
   const { first, second } = contradiction(it.certificate(certificate(OTHER.subject, [1, 2, 3])));
@@ -27,7 +27,7 @@ test("two notarizations of one view are reported with both, whose common signers
   assert.ok(it.engine.status().halted);
 });
 
-test("a nullification and a finalization of one view are reported, whichever comes first", () => {
+test("Contradiction: a nullification and a finalization of one view are reported, whichever comes first", () => {
   const final = certificate(finalize(ONE.subject), [0, 1, 2]);
   const none = certificate(nullify(1), [1, 2, 3]);
   const early = bench(bystander(1, 2));
@@ -41,7 +41,7 @@ test("a nullification and a finalization of one view are reported, whichever com
   assert.deepEqual([two.first, two.second], [final, none]);
 });
 
-test("two finalizations are reported though the view is final already, and below the last final one", () => {
+test("Contradiction: two finalizations are reported though the view is final already, and below the last final one", () => {
   const it = bench(bystander(1, 2, 3));
   it.certificate(certificate(finalize(ONE.subject)));
   it.certificate(certificate(finalize(TWO.subject)));
@@ -49,7 +49,7 @@ test("two finalizations are reported though the view is final already, and below
   assert.equal(second.subject.blockHash, OTHER.hash);
 });
 
-test("after a contradiction nothing is signed, and it is reported once", () => {
+test("Alarm: after a contradiction nothing is signed, and it is reported once", () => {
   const it = bench(bystander(1, 2));
   it.certificate(certificate(ONE.subject));
   it.certificate(certificate(OTHER.subject));
@@ -58,7 +58,7 @@ test("after a contradiction nothing is signed, and it is reported once", () => {
   assert.equal(it.engine.deadline, Number.POSITIVE_INFINITY);
 });
 
-test("a certificate that does not verify contradicts nothing", () => {
+test("Contradiction: a certificate that does not verify contradicts nothing", () => {
   const it = bench(bystander(1, 2));
   it.certificate(certificate(ONE.subject));
   const forged = { ...certificate(OTHER.subject), signature: new Uint8Array(96) };

@@ -125,6 +125,25 @@ test("a body that is not the header's says nothing about the block", () => {
   assert.deepEqual(kindsIn(it.proposal(propose(ONE))), ["check"]);
 });
 
+test("N6: a proposal leaves with its vote, as one effect, so that block and vote become durable together", () => {
+  const it = bench(proposer(1));
+  const effects = it.built(1, ONE.block);
+  const [cast] = effects.filter((effect) => effect.kind === "vote");
+  assert.ok(cast?.kind === "vote" && cast.proposal?.block === ONE.block);
+  assert.ok(!effects.some((effect) => effect.kind === "broadcast"));
+});
+
+test("N6: no vote is counted before the driver has made it durable and fed it back", () => {
+  const self = bystander(1);
+  const it = bench(self);
+  const others = [0, 1, 2, 3].filter((signer) => signer !== self).slice(0, 2);
+  for (const signer of others) it.vote(vote(signer, nullify(1)));
+  if (!it.engine.status().nullified) it.tick();
+  assert.equal(it.engine.view, 1);
+  it.engine.step({ kind: "vote", vote: vote(self, nullify(1)), from: undefined }, it.nowMs);
+  assert.equal(it.engine.view, 2);
+});
+
 test("L: nullify is allowed after notarize, and repeated with what opened the view", () => {
   const it = bench(bystander(1, 2));
   it.certificate(certificate(ONE.subject));
@@ -222,7 +241,7 @@ test("F5: no finalize at or below the last finalized view", () => {
   assert.deepEqual(votesIn(it.checked(ONE)), []);
 });
 
-test("a finalization finalizes, and its votes count long after the view was left", () => {
+test("F: a finalization finalizes, and its votes count long after the view was left", () => {
   const it = bench(bystander(1, 2));
   it.certificate(certificate(ONE.subject));
   it.certificate(certificate(nullify(2)));
@@ -231,7 +250,7 @@ test("a finalization finalizes, and its votes count long after the view was left
   assert.equal(it.engine.finalizedView, 1);
 });
 
-test("a notarized block that is invalid here stops all signing", () => {
+test("Alarm: a notarized block that is invalid here stops all signing", () => {
   const it = bench(bystander(1, 2));
   it.proposal(propose(ONE));
   it.certificate(certificate(ONE.subject));

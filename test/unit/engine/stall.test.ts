@@ -20,7 +20,7 @@ import {
 const ONE = make(1);
 const LONG = VIEWS_KEPT + 2;
 
-test("without finality for long, certificates stay: a proposer still shows every skipped view", () => {
+test("Long without finality: certificates stay: a proposer still shows every skipped view", () => {
   const last = Array.from({ length: 4 }, (_, i) => LONG + i).find((of) => proposer(of) !== proposer(1)) ?? 0;
   const it = bench(proposer(last));
   it.certificate(certificate(ONE.subject));
@@ -32,7 +32,7 @@ test("without finality for long, certificates stay: a proposer still shows every
   assert.deepEqual(it.engine.status().missing, []);
 });
 
-test("without finality for long, votes of old views are dropped, and a certificate still finalizes them", () => {
+test("Long without finality: votes of old views are dropped, and a certificate still finalizes them", () => {
   const it = bench(bystander(1, 2));
   it.certificate(certificate(ONE.subject));
   for (const signer of [0, 1]) it.vote(vote(signer, finalize(ONE.subject)));
@@ -43,7 +43,7 @@ test("without finality for long, votes of old views are dropped, and a certifica
   assert.equal(it.engine.finalizedView, 1);
 });
 
-test("an own vote stays a flag however long ago it was cast", () => {
+test("Long without finality: an own vote stays a flag however long ago it was cast", () => {
   const it = bench(bystander(1, 2));
   it.tick();
   for (let of = 1; of <= LONG; of++) it.certificate(certificate(nullify(of)));
@@ -52,7 +52,7 @@ test("an own vote stays a flag however long ago it was cast", () => {
   assert.deepEqual(votesIn(it.checked(ONE)), []);
 });
 
-test("blocks that nobody certified are forgotten after a while, and had again if they are certified later", () => {
+test("Long without finality: blocks that nobody certified are forgotten after a while, and had again if they are certified later", () => {
   const it = bench(bystander(1, 2));
   it.proposal(propose(ONE));
   it.checked(ONE);
@@ -72,7 +72,7 @@ test("a block that is kept by name is not dropped", () => {
   assert.equal(blocks.get(ONE.hash), undefined);
 });
 
-test("bodies of own proposals go when they will not be repeated", () => {
+test("Long without finality: bodies of own proposals go when they will not be repeated", () => {
   const views = createViews();
   const { block, justification } = propose(ONE);
   views.at(view(1)).proposal = { block, justification };

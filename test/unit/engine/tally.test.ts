@@ -103,7 +103,7 @@ test("two swapped signatures leave the aggregate valid, and neither vote is evid
   assert.deepEqual(tally.add(vote(0, B), false), { kind: "counted", weight: 1n });
 });
 
-test("a second, different vote is reported once, with both votes, and not counted", () => {
+test("Evidence: a second, different vote is reported once, with both votes, and not counted", () => {
   const tally = createTally(CHAIN, SET, crypto);
   tally.add(vote(0, A), false);
   assert.deepEqual(tally.add(vote(0, B), false), { kind: "conflict", first: vote(0, A), second: vote(0, B) });
@@ -111,7 +111,7 @@ test("a second, different vote is reported once, with both votes, and not counte
   assert.deepEqual(tally.add(vote(1, B), false), { kind: "counted", weight: 1n });
 });
 
-test("nullify and finalize in one view conflict; notarize and nullify do not", () => {
+test("Evidence: nullify and finalize in one view conflict; notarize and nullify do not", () => {
   const tally = createTally(CHAIN, SET, crypto);
   assert.equal(tally.add(vote(0, A), false).kind, "counted");
   assert.equal(tally.add(vote(0, nullify(1)), false).kind, "counted");
@@ -120,13 +120,13 @@ test("nullify and finalize in one view conflict; notarize and nullify do not", (
   assert.equal(tally.add(vote(1, nullify(1)), false).kind, "conflict");
 });
 
-test("a conflicting vote with a wrong signature is no evidence", () => {
+test("Evidence: a conflicting vote with a wrong signature is no evidence", () => {
   const tally = createTally(CHAIN, SET, crypto);
   tally.add(vote(0, A), false);
   assert.equal(tally.add({ ...vote(0, B), signature: new Uint8Array(96) }, false).kind, "wrong");
 });
 
-test("late votes extend a certificate, and wrong ones stay out", () => {
+test("Late certificates: late votes extend a certificate, and wrong ones stay out", () => {
   const tally = createTally(CHAIN, setOf([1, 1, 1, 1, 1, 1, 1]), crypto);
   const first = certificate(A);
   assert.equal(tally.extend(first), first);

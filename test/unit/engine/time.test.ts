@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { growth } from "../../../consensus/engine/rules.ts";
+import type { Proposal } from "../../../consensus/types/block.ts";
 import {
   bench,
   bystander,
@@ -36,7 +37,7 @@ test("without a proposal the view is given up at the first deadline, with one at
   assert.equal(withOne.engine.deadline, TIMEOUTS.notarizationMs);
 });
 
-test("a proposer that was silent for long while a quorum spoke is skipped at once", () => {
+test("Inactive proposer: one that was silent for long while a quorum spoke is skipped at once", () => {
   const it = bench(bystander(1, 2));
   const silent = proposer(2);
   it.nowMs = TIMEOUTS.skipMs + 1;
@@ -46,15 +47,56 @@ test("a proposer that was silent for long while a quorum spoke is skipped at onc
   assert.ok(it.engine.status().nullified);
 });
 
-test("nobody is skipped while less than a quorum is heard", () => {
+test("Inactive proposer: the hint is not used when its proposal is at hand", () => {
+  const self = bystander(1, 2);
+  const others = [0, 1, 2, 3].filter((signer) => signer !== self && signer !== proposer(2));
+  const one = make(1);
+  const nullifiedAfter = (early: readonly Proposal[]): boolean => {
+    const it = bench(self);
+    it.certificate(certificate(one.subject));
+    for (const proposal of early) it.engine.step({ kind: "proposal", proposal, from: undefined }, 0);
+    it.nowMs = TIMEOUTS.skipMs + 1;
+    for (const signer of others) it.vote(vote(signer, nullify(3)));
+    assert.equal(it.engine.view, 2);
+    return it.engine.status().nullified;
+  };
+  assert.equal(nullifiedAfter([]), true);
+  assert.equal(nullifiedAfter([propose(make(2, one))]), false);
+});
+
+test("Inactive proposer: nobody is skipped while less than a quorum is heard", () => {
   const it = bench(bystander(1, 2));
   it.nowMs = TIMEOUTS.skipMs + 1;
   assert.ok(!votesIn(it.certificate(certificate(nullify(1)))).includes("nullify 2"));
 });
 
-test("a proposer that gives its own view up before proposing is not waited for", () => {
+test("Fast nullify: a proposer that gives its own view up before proposing is not waited for", () => {
   const it = bench(bystander(1));
   assert.deepEqual(votesIn(it.vote(vote(proposer(1), nullify(1)))), ["nullify 1"]);
+});
+
+test("Fast nullify: a proposer's nullify after its proposal changes nothing", () => {
+  const it = bench(bystander(1));
+  it.proposal(propose(make(1)));
+  assert.deepEqual(votesIn(it.vote(vote(proposer(1), nullify(1)))), []);
+});
+
+test("entering a view: a certificate of it, or of a later one, opens the next, and nobody goes back", () => {
+  const it = bench(bystander(1));
+  it.certificate(certificate(nullify(7)));
+  assert.equal(it.engine.view, 8);
+  it.certificate(certificate(make(1).subject));
+  it.certificate(certificate(nullify(3)));
+  assert.equal(it.engine.view, 8);
+});
+
+test("entering a view: the certificate that opens it is passed on by everybody, once; others are only stored", () => {
+  const it = bench(bystander(1));
+  const kinds = (of: number): string[] =>
+    it.certificate(certificate(nullify(of))).flatMap(({ kind }) => (kind === "report" ? [] : [kind]));
+  assert.ok(kinds(1).includes("broadcast"));
+  assert.ok(!kinds(1).includes("broadcast"));
+  assert.ok(kinds(5).includes("store"));
 });
 
 test("an observer follows and signs nothing", () => {
