@@ -5,6 +5,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  ELECTION_WINDOW_MAX,
+  EVIDENCE_EPOCHS_MAX,
   FEE_PERCENT,
   HALF_LIFE_YEARS,
   LOCK_EPOCHS_MAX,
@@ -46,7 +48,9 @@ Genesis refuses a set of parameters unless all of this holds:
 - \`epochHeights\` is at least 5, so that every part of a round has a block;
 - \`proposalTimeoutMs\` is more than \`blockIntervalMs + linkDelayMs\`, and \`notarizationTimeoutMs\` more than \`proposalTimeoutMs\`;
 - \`submitPercent\` is 1 … 90, \`lateDistance\` 1 … 7;
-- \`rewardLockEpochs\` is at least \`podEvidenceEpochs\` and below ${LOCK_EPOCHS_MAX}.
+- \`rewardLockEpochs\` is at least \`podEvidenceEpochs\` and below ${LOCK_EPOCHS_MAX};
+- \`evidenceEpochs\` is 1 … ${EVIDENCE_EPOCHS_MAX}, below \`unbondingEpochs\` and at most \`rewardLockEpochs\`; \`unbondingEpochs\` and \`jailEpochs\` are at most 2^20;
+- \`exitWeightPercent\`, \`slashPercent\` and \`presenceMinPercent\` are at most 100, \`presenceEpochs\` 1 … 255, \`electionWindowEpochs\` 1 … ${ELECTION_WINDOW_MAX}.
 `;
 
 /** The whole file. */

@@ -8,9 +8,10 @@ import { PARAMS, type ParamName, type Params, resolveParams } from "../consensus
 import { Amount, add, Epoch, Height, ZERO } from "../consensus/primitives/units.ts";
 import { openRound } from "../consensus/state/draws.ts";
 import { getAccount, getDataset, getPod, putAccount, putDataset, putPod } from "../consensus/state/maps.ts";
-import { writeSet } from "../consensus/state/sets.ts";
+import { seat } from "../consensus/state/seating.ts";
 import { resetPresence } from "../consensus/state/settle-epoch.ts";
 import {
+  newValidator,
   RoundType,
   type State,
   StateType,
@@ -23,6 +24,7 @@ import { addToSupply } from "../consensus/state/supply.ts";
 import { parseAddress } from "../consensus/types/address.ts";
 import { normalizationHash, standardisationBytes } from "../consensus/types/normalization.ts";
 import { addressOf } from "../consensus/types/transaction.ts";
+import { possessionRoot } from "../consensus/types/vote.ts";
 import { shapeOf } from "../consensus/work/gradient.ts";
 import type { GenesisDocument } from "./document.ts";
 
@@ -39,11 +41,6 @@ const refuse = (field: string, expected: string): never => {
 
 export function chainTag(chainId: string): Uint8Array {
   return hash("chain-id", textBytes(chainId));
-}
-
-/** What a validator signs to show that it holds its BLS key. */
-export function possessionRoot(chain: Uint8Array, blsKey: Uint8Array): Uint8Array {
-  return hash("possession", chain, blsKey);
 }
 
 /** 31 bytes of H(chain, place in genesis, name, verification key), little-endian with a zero on top: below r. */
@@ -76,7 +73,9 @@ function addValidators(state: State, chain: Uint8Array, document: GenesisDocumen
     if (BigInt(stake) < params.stakeMin) refuse(`${field}.stake`, `at least ${params.stakeMin}`);
     const account = addressOf(fromHex(publicKey, 32));
     ensureAccount(state, account);
-    state.validators.push(ValidatorType.toViewDU({ blsKey: key, account, stake: Amount(BigInt(stake)) }));
+    state.validators.push(
+      ValidatorType.toViewDU(newValidator(key, account, Amount(BigInt(stake)), Epoch(0))),
+    );
     addToSupply(state, "staked", Amount(BigInt(stake)));
   }
 }
@@ -214,9 +213,7 @@ export function genesisState(document: GenesisDocument): Genesis {
   addPods(state, document, params);
   state.supply.genesis = add(state.supply.genesis, state.supply.staked, state.supply.bonded);
   if (state.supply.genesis > params.supplyMax) refuse("accounts", "a genesis supply of at most supplyMax");
-  writeSet(state, "previous", Epoch(0));
-  writeSet(state, "current", Epoch(0));
-  writeSet(state, "next", Epoch(1));
+  for (const epoch of [Epoch(0), Epoch(1)]) seat(state, epoch, params);
   resetPresence(state);
   addTasks(state, chain, document, params);
   for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, true);

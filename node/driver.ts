@@ -17,6 +17,7 @@ import type { Certificate } from "../consensus/types/certificate.ts";
 import type { ValidatorSet } from "../consensus/types/validator-set.ts";
 import type { Vote } from "../consensus/types/vote.ts";
 import type { Chain } from "./chain.ts";
+import type { EvidencePool } from "./evidence.ts";
 import type { Log } from "./log.ts";
 import type { Network, PeerInfo } from "./network/network.ts";
 import { type ProposerComponents, propose, sendDelayMs } from "./proposer.ts";
@@ -38,6 +39,7 @@ export type DriverComponents = {
   readonly network: Pick<Network, "sendVote" | "sendCertificate" | "sendProposal" | "request" | "peers">;
   readonly signer: Signer | undefined;
   readonly mempool: ProposerComponents["mempool"];
+  readonly evidence: ProposerComponents["evidence"] & Pick<EvidencePool, "add">;
   readonly log: Log;
   /** The node lacks an ancestor of something final, or hears of a later epoch. */
   onBehind(): void;
@@ -51,7 +53,7 @@ export type Driver = ReturnType<typeof createDriver>;
 type Item = Input | { readonly kind: "turn" };
 
 export function createDriver(components: DriverComponents) {
-  const { chain, store, network, signer, mempool, log, onBehind, onFatal } = components;
+  const { chain, store, network, signer, log, onBehind, onFatal } = components;
   const { params } = chain;
   const queue: Item[] = [];
   const early: (() => void)[] = [];
@@ -228,8 +230,7 @@ export function createDriver(components: DriverComponents) {
       if (stopped || signer === undefined || of === undefined || of !== engine || of.view !== effect.view)
         return;
       const block = propose(effect, {
-        chain,
-        mempool,
+        ...components,
         signer,
         lateCertificate: (view) => of.lateCertificate(view),
       });
@@ -341,6 +342,7 @@ export function createDriver(components: DriverComponents) {
         return;
       case "equivocation":
         log.error({ validator: it.first.signer, view: it.first.subject.view }, "validator equivocates");
+        components.evidence.add({ selector: 0, value: it });
         return;
       case "diverged":
         signing = false;

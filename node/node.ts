@@ -16,6 +16,7 @@ import { type FinalizedEvent, openChain } from "./chain.ts";
 import { createChanges } from "./changes.ts";
 import type { NodeConfig } from "./config.ts";
 import { createDriver } from "./driver.ts";
+import { createEvidencePool } from "./evidence.ts";
 import { createFaucet } from "./faucet.ts";
 import { blsSecretKey, libp2pKey, loadKey } from "./keys.ts";
 import type { Log } from "./log.ts";
@@ -124,6 +125,7 @@ export async function startNode(
         );
       }
     }
+    evidence.onFinalized(chain.final().state);
     changes.notify();
   };
 
@@ -162,6 +164,11 @@ export async function startNode(
         if (verdict.kind === "reject")
           log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid submission");
       },
+      onEvidence(it, from) {
+        const verdict = evidence.add(it, from.peerId);
+        if (verdict.kind === "reject")
+          log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed false evidence");
+      },
       onRequest: answers,
       onPeer(event, peer) {
         if (event === "connected") greet(peer);
@@ -184,12 +191,14 @@ export async function startNode(
     },
     onPooled: () => changes.notify(),
   });
+  const evidence = createEvidencePool({ chain, network, log });
   const driver = createDriver({
     chain,
     store,
     network,
     signer,
     mempool,
+    evidence,
     log,
     onBehind: () => catchUp.start(),
     onFatal,
@@ -205,6 +214,7 @@ export async function startNode(
   const greet = ({ peerId }: PeerInfo): void => {
     const certificate = chain.finalCertificate();
     if (certificate !== undefined) network.sendCertificateTo(peerId, certificate);
+    for (const it of evidence.all()) network.sendEvidenceTo(peerId, it);
     catchUp.start();
   };
 

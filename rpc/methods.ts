@@ -135,6 +135,8 @@ const Supply = z.object({
   staked: Uint64,
   bonded: Uint64,
   locked: Uint64,
+  /** A part of what is burned: penalties of validators. */
+  slashed: Uint64,
   circulating: Uint64,
 });
 

@@ -142,6 +142,67 @@ export const PARAMS = {
     testnet: 168n,
   },
   podEvidenceEpochs: { unit: "epochs", meaning: "window of evidence against a pod", dev: 2n, testnet: 2n },
+
+  evidenceEpochs: {
+    unit: "epochs",
+    meaning: "age up to which an equivocation of a validator is slashed",
+    dev: 2n,
+    testnet: 168n,
+  },
+  unbondingEpochs: {
+    unit: "epochs",
+    meaning: "from a validator's first epoch without a seat until it may withdraw; slashable meanwhile",
+    dev: 3n,
+    testnet: 336n,
+  },
+  validatorsMin: {
+    unit: "count",
+    meaning: "below so many validators none may leave",
+    dev: 4n,
+    testnet: 4n,
+  },
+  exitWeightPercent: {
+    unit: "%",
+    meaning: "part of the weight that may leave from one epoch's set to the next; one validator always may",
+    dev: 25n,
+    testnet: 25n,
+  },
+  slashPercent: {
+    unit: "%",
+    meaning: "part of stake and locked rewards burned for an equivocation",
+    dev: 5n,
+    testnet: 5n,
+  },
+  correlationFactor: {
+    unit: "times",
+    meaning: "the share of the weight slashed with a validator costs it so many times that share",
+    dev: 3n,
+    testnet: 3n,
+  },
+  presenceMinPercent: {
+    unit: "%",
+    meaning: "presence below which an epoch counts as missed",
+    dev: 10n,
+    testnet: 10n,
+  },
+  presenceEpochs: {
+    unit: "epochs",
+    meaning: "missed epochs in a row after which a validator is jailed",
+    dev: 3n,
+    testnet: 3n,
+  },
+  jailEpochs: {
+    unit: "epochs",
+    meaning: "from a jailed validator's first epoch without a seat until it may ask for one again",
+    dev: 1n,
+    testnet: 24n,
+  },
+  electionWindowEpochs: {
+    unit: "epochs",
+    meaning: "epochs of useful work that election weights follow",
+    dev: 16n,
+    testnet: 16n,
+  },
 } as const satisfies Record<string, Entry>;
 
 export type ParamName = keyof typeof PARAMS;
@@ -163,6 +224,9 @@ export const YEAR_MS = 365n * 24n * 3_600_000n;
 
 /** Longest lock, in epochs, that the state has room for. */
 export const LOCK_EPOCHS_MAX = 1_024n;
+/** Longest evidence window and longest window of useful work, in epochs, that the state has room for. */
+export const EVIDENCE_EPOCHS_MAX = 250n;
+export const ELECTION_WINDOW_MAX = 16n;
 
 export function resolveParams(preset: Preset, overrides: Partial<Record<ParamName, bigint>> = {}): Params {
   const names = Object.keys(PARAMS) as ParamName[];
@@ -197,7 +261,27 @@ export function resolveParams(preset: Preset, overrides: Partial<Record<ParamNam
   if (values.rewardLockEpochs < values.podEvidenceEpochs || values.rewardLockEpochs >= LOCK_EPOCHS_MAX) {
     refuse("rewardLockEpochs", `at least podEvidenceEpochs and below ${LOCK_EPOCHS_MAX}`);
   }
+  refuseStaking(values, refuse);
   return { ...values, preset };
+}
+
+/** What staking needs: stake outlives evidence, locked rewards too, and nobody is jailed for a single epoch's noise. */
+function refuseStaking(
+  values: Record<ParamName, bigint>,
+  refuse: (field: string, expected: string) => never,
+): void {
+  const { evidenceEpochs, unbondingEpochs, rewardLockEpochs, electionWindowEpochs } = values;
+  if (evidenceEpochs < 1n || evidenceEpochs > EVIDENCE_EPOCHS_MAX)
+    refuse("evidenceEpochs", `1 … ${EVIDENCE_EPOCHS_MAX}`);
+  if (unbondingEpochs <= evidenceEpochs) refuse("unbondingEpochs", "more than evidenceEpochs");
+  if (unbondingEpochs > 2n ** 20n) refuse("unbondingEpochs", "at most 1048576");
+  if (rewardLockEpochs < evidenceEpochs) refuse("rewardLockEpochs", "at least evidenceEpochs");
+  if (values.jailEpochs > 2n ** 20n) refuse("jailEpochs", "at most 1048576");
+  for (const name of ["exitWeightPercent", "slashPercent", "presenceMinPercent"] as const)
+    if (values[name] > 100n) refuse(name, "0 … 100");
+  if (values.presenceEpochs < 1n || values.presenceEpochs > 255n) refuse("presenceEpochs", "1 … 255");
+  if (electionWindowEpochs < 1n || electionWindowEpochs > ELECTION_WINDOW_MAX)
+    refuse("electionWindowEpochs", `1 … ${ELECTION_WINDOW_MAX}`);
 }
 
 /** Place of a height within its epoch, 1 … epochHeights. Genesis, height 0, is before epoch 0. */

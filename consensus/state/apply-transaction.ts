@@ -12,6 +12,13 @@ import { datasetRegister, podEnroll, podRegister } from "./pods.ts";
 import type { State } from "./state.ts";
 import { addToSupply } from "./supply.ts";
 import { transfer } from "./transfer.ts";
+import {
+  validatorExit,
+  validatorJoin,
+  validatorTopUp,
+  validatorUnjail,
+  validatorWithdraw,
+} from "./validators.ts";
 
 function decide(state: State, sender: Sender, { operation }: Transaction, context: Context): Decision {
   switch (operation.selector) {
@@ -25,6 +32,16 @@ function decide(state: State, sender: Sender, { operation }: Transaction, contex
       return podEnroll(state, sender, operation.value, context);
     case 4:
       return holdoutReveal(state, sender, operation.value, context);
+    case 5:
+      return validatorJoin(state, sender, operation.value, context);
+    case 6:
+      return validatorTopUp(state, sender, operation.value);
+    case 7:
+      return validatorExit(state, sender, operation.value);
+    case 8:
+      return validatorWithdraw(state, sender, operation.value, context);
+    case 9:
+      return validatorUnjail(state, sender, operation.value, context);
   }
 }
 

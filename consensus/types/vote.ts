@@ -69,6 +69,11 @@ export function signingRoot(chain: Uint8Array, subject: Subject): Uint8Array {
   );
 }
 
+/** The 32 bytes that a validator signs to show that it holds its BLS key. */
+export function possessionRoot(chain: Uint8Array, blsKey: Uint8Array): Uint8Array {
+  return hash("possession", chain, blsKey);
+}
+
 /** The 32 bytes that a proposer signs for the beacon: unique for each (epoch, view). */
 export function revealRoot(chain: Uint8Array, epoch: Epoch, view: View): Uint8Array {
   return hash(
