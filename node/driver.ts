@@ -229,11 +229,8 @@ export function createDriver(components: DriverComponents) {
     buildTimer = setTimeout(() => {
       if (stopped || signer === undefined || of === undefined || of !== engine || of.view !== effect.view)
         return;
-      const block = propose(effect, {
-        ...components,
-        signer,
-        lateCertificate: (view) => of.lateCertificate(view),
-      });
+      const lateCertificate = of.lateCertificate;
+      const block = propose(effect, { ...components, signer, lateCertificate });
       push({ kind: "built", view: effect.view, block });
     }, delay);
   };
@@ -341,8 +338,7 @@ export function createDriver(components: DriverComponents) {
         log.warn({ validator: it.from, reason: it.reason }, "validator misbehaves");
         return;
       case "equivocation":
-        log.error({ validator: it.first.signer, view: it.first.subject.view }, "validator equivocates");
-        components.evidence.add({ selector: 0, value: it });
+        components.evidence.add({ selector: 0, value: { first: it.first, second: it.second } });
         return;
       case "diverged":
         signing = false;
