@@ -229,6 +229,7 @@ export async function startNode(
         chainId: document.chainId,
         chain,
         store,
+        genesis,
         mempool,
         admission,
         life,

@@ -508,6 +508,18 @@ export const FAULTS = {
     "The validator was slashed for this view already, or for as many as are counted.",
     "Nothing to do: one view is slashed once.",
   ],
+  "light/finality": [
+    9201,
+    false,
+    "The header is not shown to be final.",
+    "Ask another node; this one may lie, or be on another chain.",
+  ],
+  "light/branch": [
+    9202,
+    false,
+    "The value is not shown to be in the chain.",
+    "Ask another node; this one may lie, or be on another chain.",
+  ],
   "evidence/signature": [9106, false, "A signature does not verify.", "Report the peer that sent it."],
 } as const satisfies Record<string, FaultEntry>;
 

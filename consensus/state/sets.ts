@@ -5,8 +5,14 @@
  */
 import { invariant } from "../primitives/faults.ts";
 import type { Epoch } from "../primitives/units.ts";
-import { createValidatorSet, type Member, SetType, type ValidatorSet } from "../types/validator-set.ts";
-import { SETS_KEPT, type State } from "./state.ts";
+import {
+  createValidatorSet,
+  type Member,
+  SETS_KEPT,
+  SetType,
+  type ValidatorSet,
+} from "../types/validator-set.ts";
+import type { State } from "./state.ts";
 
 /**
  * w*: the largest integer with w* ≤ max(1/25, 2/n) · Σ min(stake, w*). What a stake has above it has no

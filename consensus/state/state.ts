@@ -20,6 +20,7 @@ import {
 } from "@chainsafe/ssz";
 import { ELECTION_WINDOW_MAX, LOCK_EPOCHS_MAX } from "../primitives/params.ts";
 import type { Amount, Epoch } from "../primitives/units.ts";
+import { ACCOUNT_BUCKETS, AccountBucketType, BUCKET_MAX } from "../types/account.ts";
 import {
   AmountType,
   Bytes20,
@@ -39,14 +40,12 @@ import {
 } from "../types/ssz.ts";
 import { VALUES_MAX } from "../types/submission.ts";
 import { FEATURES_MAX, SLICE_ROWS, SLICES_PER_REVEAL_MAX } from "../types/transaction.ts";
-import { SetType } from "../types/validator-set.ts";
+import { SETS_KEPT, SetType } from "../types/validator-set.ts";
 
 // The native hasher: the default one is five times slower, with the same result.
 setHasher(hasher);
 
-export const ACCOUNT_BUCKETS = 65_536;
 export const POD_BUCKETS = 4_096;
-const BUCKET_MAX = 2 ** 20;
 export const VALIDATORS_MAX = 1_024;
 export const TASKS_MAX = 1_024;
 export const ENROLLMENTS_MAX = 4_096;
@@ -56,16 +55,6 @@ export const DATASETS_PER_POD_MAX = 16;
 const LOCKS_MAX = 2 ** 20;
 /** More than the distance of a late certificate. */
 export const RECENT_BLOCKS = 8;
-
-export const AccountType = new ContainerNodeStructType({
-  address: Bytes20,
-  nonce: uint64,
-  balance: AmountType,
-  /** Rewards not yet spendable; the entries by epoch are in `locks`. */
-  locked: AmountType,
-});
-export type Account = ValueOf<typeof AccountType>;
-const AccountBucketType = new ListCompositeType(AccountType, BUCKET_MAX);
 
 export const PodType = new ContainerNodeStructType({
   podId: Bytes32,
@@ -141,8 +130,6 @@ export function newValidator(
   return { ...ValidatorType.defaultValue(), blsKey, account, stake, joined };
 }
 
-/** Sets that the state holds, by epoch modulo their number: the evidence window, and the next one. */
-export const SETS_KEPT = 256;
 /** Slashings that count against one validator while their window is open. */
 export const SLASHINGS_EACH_MAX = 16;
 const SLASHINGS_MAX = VALIDATORS_MAX * SLASHINGS_EACH_MAX;

@@ -96,8 +96,10 @@ function owned(state: State, sender: Sender, blsKey: Uint8Array, allowed: readon
   return allowed.includes(status) ? found : fault("validator/status", { status: statusName(status) });
 }
 
-export const statusName = (status: number): string =>
-  Object.entries(ValidatorStatus).find(([, value]) => value === status)?.[0] ?? "unknown";
+export type StatusName = keyof typeof ValidatorStatus;
+const STATUS_NAMES = Object.keys(ValidatorStatus) as StatusName[];
+export const statusName = (status: number): StatusName =>
+  STATUS_NAMES.find((name) => ValidatorStatus[name] === status) ?? "withdrawn";
 
 const { active, jailed, unbonding, withdrawn } = ValidatorStatus;
 

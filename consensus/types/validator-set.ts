@@ -24,7 +24,8 @@ export const SetType = new ContainerType({
   seed: Bytes32,
   members: new ListCompositeType(MemberType, SEATS_MAX),
 });
-export type StoredSet = ValueOf<typeof SetType>;
+/** Sets that the state holds, by epoch modulo their number: the evidence window's, this one and the next. */
+export const SETS_KEPT = 256;
 
 export type ValidatorSet = {
   readonly epoch: Epoch;

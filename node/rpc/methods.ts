@@ -14,6 +14,7 @@ import { type Block, blockHash } from "../../consensus/types/block.ts";
 import { decode } from "../../consensus/types/ssz.ts";
 import { nullifierOf, SubmissionType } from "../../consensus/types/submission.ts";
 import { decodeTransaction, transactionId } from "../../consensus/types/transaction.ts";
+import type { Genesis } from "../../genesis/state.ts";
 import {
   METHODS,
   type MethodName,
@@ -27,7 +28,9 @@ import type { Changes } from "../changes.ts";
 import type { Mempool } from "../mempool.ts";
 import { isReached, type ProofLife } from "../proof-life.ts";
 import type { Store } from "../store/store.ts";
+import { createLightAnswers } from "./light.ts";
 import { defineMethod, type RpcContext, type RpcMethod, type RpcMethods } from "./server.ts";
+import { validatorGet, validatorList } from "./validators.ts";
 import { blockView, podView, supplyView, taskList, taskView } from "./views.ts";
 
 export const VERSION = "0.1.0";
@@ -36,6 +39,7 @@ export type MethodComponents = {
   readonly chainId: string;
   readonly chain: Chain;
   readonly store: Store;
+  readonly genesis: Genesis;
   readonly mempool: Mempool;
   readonly admission: Admission;
   readonly life: ProofLife;
@@ -62,6 +66,7 @@ function accepted(verdict: Verdict): void {
 function createHandlers(components: MethodComponents): Handlers {
   const { chainId, chain, store, mempool, admission, life, changes, counters, faucet } = components;
   const { params } = chain;
+  const light = createLightAnswers(components);
 
   const txStatus = (id: string): TxStatus => {
     const place = store.place("transaction", fromHex(id, 32));
@@ -125,6 +130,14 @@ function createHandlers(components: MethodComponents): Handlers {
         locked: String(account?.locked ?? 0n),
       };
     },
+
+    chain_genesisProof: () => ({ proof: toHex(light.genesis()) }),
+    chain_epochProof: ({ epoch }) => ({ proof: toHex(light.epoch(Number(epoch))) }),
+    chain_accountProof: ({ address }) => ({ proof: toHex(light.account(parseAddress(address))) }),
+    proof_inclusion: ({ id }) => ({ proof: toHex(light.submission(fromHex(id, 32))) }),
+
+    validator_list: () => validatorList(chain.final().state, params),
+    validator_get: ({ blsKey }) => validatorGet(chain.final().state, fromHex(blsKey, 48), params),
 
     task_list: () => taskList(chain.final().state),
     task_get: ({ task }) => taskView(chain.final().state, task, params, store),
