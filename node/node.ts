@@ -232,6 +232,7 @@ export async function startNode(
         genesis,
         mempool,
         admission,
+        evidence,
         life,
         changes,
         counters,

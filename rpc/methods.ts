@@ -288,6 +288,11 @@ export const METHODS = {
   /** SSZ of a signed transaction; idempotent. */
   tx_submit: { params: z.strictObject({ transaction: hexUpTo(128 * 1024) }), result: TxStatus },
   tx_wait: { params: z.strictObject({ id: Hash, timeoutMs: waitMs }), result: TxStatus },
+  /** SSZ of a piece of evidence against a validator; idempotent. Anybody may watch for it. */
+  evidence_submit: {
+    params: z.strictObject({ evidence: hexUpTo(16 * 1024) }),
+    result: z.object({ id: Hash }),
+  },
   /** Development chains only: sends up to 1,000 ZKP from the faucet account. */
   dev_faucet: {
     params: z.strictObject({ address: AddressText, amount: Uint64 }),

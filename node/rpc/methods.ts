@@ -11,6 +11,7 @@ import { statementOf } from "../../consensus/state/inputs.ts";
 import { getAccount, taskIndexOf } from "../../consensus/state/maps.ts";
 import { formatAddress, parseAddress } from "../../consensus/types/address.ts";
 import { type Block, blockHash } from "../../consensus/types/block.ts";
+import { decodeEvidence, evidenceId } from "../../consensus/types/evidence.ts";
 import { decode } from "../../consensus/types/ssz.ts";
 import { nullifierOf, SubmissionType } from "../../consensus/types/submission.ts";
 import { decodeTransaction, transactionId } from "../../consensus/types/transaction.ts";
@@ -25,6 +26,7 @@ import {
 import type { Admission } from "../admission.ts";
 import type { Chain } from "../chain.ts";
 import type { Changes } from "../changes.ts";
+import type { EvidencePool } from "../evidence.ts";
 import type { Mempool } from "../mempool.ts";
 import { isReached, type ProofLife } from "../proof-life.ts";
 import type { Store } from "../store/store.ts";
@@ -42,6 +44,7 @@ export type MethodComponents = {
   readonly genesis: Genesis;
   readonly mempool: Mempool;
   readonly admission: Admission;
+  readonly evidence: Pick<EvidencePool, "add">;
   readonly life: ProofLife;
   readonly changes: Changes;
   readonly counters: { verified: number; rejected: number };
@@ -192,6 +195,13 @@ function createHandlers(components: MethodComponents): Handlers {
         return status.stage === "final" ? status : undefined;
       };
       return (await changes.until(ended, timeoutMs, signal)) ?? txStatus(id);
+    },
+
+    evidence_submit({ evidence: hex }) {
+      const evidence = decodeEvidence(fromHex(hex));
+      if (evidence === undefined) throw new FaultError("evidence/malformed");
+      accepted(components.evidence.add(evidence));
+      return { id: toHex(evidenceId(evidence)) };
     },
 
     dev_faucet({ address, amount }) {
