@@ -24,6 +24,7 @@ import { type ProposerComponents, propose, sendDelayMs } from "./proposer.ts";
 import type { Signer } from "./signer.ts";
 import type { StoreOp } from "./store/ops.ts";
 import type { Store } from "./store/store.ts";
+import type { Witness } from "./witness.ts";
 
 /** Inputs that wait for their turn; past it the network's are dropped, which the protocol bears. */
 const INPUTS_MAX = 4_096;
@@ -40,6 +41,7 @@ export type DriverComponents = {
   readonly signer: Signer | undefined;
   readonly mempool: ProposerComponents["mempool"];
   readonly evidence: ProposerComponents["evidence"] & Pick<EvidencePool, "add">;
+  readonly witness: Pick<Witness, "observe">;
   readonly log: Log;
   /** The node lacks an ancestor of something final, or hears of a later epoch. */
   onBehind(): void;
@@ -229,8 +231,7 @@ export function createDriver(components: DriverComponents) {
     buildTimer = setTimeout(() => {
       if (stopped || signer === undefined || of === undefined || of !== engine || of.view !== effect.view)
         return;
-      const lateCertificate = of.lateCertificate;
-      const block = propose(effect, { ...components, signer, lateCertificate });
+      const block = propose(effect, { ...components, signer, lateCertificate: of.lateCertificate });
       push({ kind: "built", view: effect.view, block });
     }, delay);
   };
@@ -361,6 +362,7 @@ export function createDriver(components: DriverComponents) {
   };
 
   function onVote(vote: Vote, from: PeerInfo): void {
+    components.witness.observe(vote, from.blsKey, engine?.view ?? View(0));
     if (!isOfThisEpoch(vote.subject.epoch, () => onVote(vote, from))) return;
     const position = positionOf(from.blsKey);
     // Only a seated validator's own votes travel here; relayed ones would have to be verified one by one.

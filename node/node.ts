@@ -29,6 +29,7 @@ import { createRpcServer } from "./rpc/server.ts";
 import { createSigner } from "./signer.ts";
 import { openStore } from "./store/store.ts";
 import { createVerification } from "./verification.ts";
+import { createWitness } from "./witness.ts";
 
 export type NodeOptions = {
   readonly dir: string;
@@ -126,6 +127,7 @@ export async function startNode(
       }
     }
     evidence.onFinalized(chain.final().state);
+    void witness.onFinalized();
     changes.notify();
   };
 
@@ -192,6 +194,7 @@ export async function startNode(
     onPooled: () => changes.notify(),
   });
   const evidence = createEvidencePool({ chain, network, log });
+  const witness = createWitness({ chain, store, evidence, log });
   const driver = createDriver({
     chain,
     store,
@@ -199,6 +202,7 @@ export async function startNode(
     signer,
     mempool,
     evidence,
+    witness,
     log,
     onBehind: () => catchUp.start(),
     onFatal,

@@ -28,7 +28,7 @@ const { longSignatures } = bls12_381;
 /** The ciphersuite that blst signs with. */
 const DST = "BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
 
-/** Like the node's (consensus/primitives/bls.ts): false for no keys and for points that are none. */
+/** Like the verdict of a node: false for no keys and for points that are none. */
 export function verifyAggregate(
   message: Uint8Array,
   keys: readonly Uint8Array[],
@@ -36,13 +36,11 @@ export function verifyAggregate(
 ): boolean {
   if (keys.length === 0) return false;
   try {
-    const sum = longSignatures.aggregatePublicKeys(
-      keys.map((key) => {
-        const point = bls12_381.G1.Point.fromBytes(key);
-        point.assertValidity();
-        return point;
-      }),
-    );
+    const points = keys.map((key) => bls12_381.G1.Point.fromBytes(key));
+    for (const point of points) point.assertValidity();
+    // noble takes the point at infinity for a key, blst does not: anybody could be added to the signers with it.
+    if (points.some((point) => point.is0())) return false;
+    const sum = longSignatures.aggregatePublicKeys(points);
     return longSignatures.verify(signature, longSignatures.hash(message, DST), sum);
   } catch {
     return false; // noble throws on encodings that are no valid points

@@ -53,6 +53,13 @@ export function membersAt(state: State, epoch: number): readonly Member[] | unde
     : undefined;
 }
 
+/** One member of an epoch's set; undefined if there is none. */
+export function memberAt(state: State, epoch: number, position: number): Member | undefined {
+  const stored = state.sets.getReadonly(epoch % SETS_KEPT);
+  if (stored.epoch !== epoch || position >= stored.members.length) return undefined;
+  return stored.members.getReadonly(position).toValue();
+}
+
 /** The set of an epoch; undefined if the state doesn't hold it. */
 export function setAt(state: State, epoch: number): ValidatorSet | undefined {
   if (membersAt(state, epoch) === undefined) return undefined;
