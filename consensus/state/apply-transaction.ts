@@ -3,7 +3,7 @@
  * so that a refused transaction leaves no trace. Its signature is a check of its own (checks.ts).
  */
 import { type Fault, fault } from "../primitives/faults.ts";
-import { share, subtract } from "../primitives/units.ts";
+import { share, subtract, ZERO } from "../primitives/units.ts";
 import { addressOf, type Transaction } from "../types/transaction.ts";
 import type { Context, Decision, Sender } from "./context.ts";
 import { holdoutReveal } from "./holdout-reveal.ts";
@@ -43,6 +43,16 @@ function decide(state: State, sender: Sender, { operation }: Transaction, contex
     case 9:
       return validatorUnjail(state, sender, operation.value, context);
   }
+}
+
+/** Why the operation alone would be refused on this state; writes nothing. For admission. */
+export function checkOperation(state: State, transaction: Transaction, context: Context): Fault | undefined {
+  const address = addressOf(transaction.publicKey);
+  const balance = getAccount(state, address)?.balance ?? ZERO;
+  const available = balance > transaction.fee ? subtract(balance, transaction.fee) : ZERO;
+  const sender = { address, publicKey: transaction.publicKey, available };
+  const decision = decide(state, sender, transaction, context);
+  return typeof decision === "function" ? undefined : decision;
 }
 
 /** Applies a transaction, or says why not and writes nothing. */

@@ -119,17 +119,17 @@ function leaversOf(pool: readonly Candidate[], before: readonly Member[], params
 export function seat(state: State, epoch: Epoch, params: Params): void {
   const before = membersAt(state, epoch - 1) ?? [];
   const incumbents = new Set(before.map(({ validator }) => validator));
-  const pool = [...validators(state)].filter(
+  const pool = validators(state).filter(
     ({ validator, it }) =>
-      it.stake > 0n &&
-      (it.status === ValidatorStatus.active ||
-        (it.status === ValidatorStatus.exiting && incumbents.has(validator))),
+      it.status === ValidatorStatus.active ||
+      (it.status === ValidatorStatus.exiting && incumbents.has(validator)),
   );
   const { jailed, seats } = leaversOf(pool, before, params);
 
   const cap = weightCap(seats.map(({ it }) => it.stake));
   const weighed = seats.map(({ it }) => ({
-    weight: it.stake < cap ? (it.stake as bigint) : cap,
+    // Whoever may not leave although all its stake is slashed keeps a seat, and no set is without weight.
+    weight: [1n, it.stake < cap ? it.stake : cap].reduce((a, b) => (a > b ? a : b)),
     work: it.work.reduce((sum, amount) => sum + amount, 0n),
   }));
   const elections = electionWeights(weighed);

@@ -2,7 +2,7 @@
  * The state's list of validators, and the operations of their owners: join, top-up, exit, withdraw,
  * unjail. What they ask for takes effect at an epoch's turn (seating.ts).
  */
-import { equalBytes } from "../primitives/bytes.ts";
+import { equalBytes, toHex } from "../primitives/bytes.ts";
 import { type Fault, fault } from "../primitives/faults.ts";
 import type { Params } from "../primitives/params.ts";
 import { add, Epoch, ValidatorIndex, ZERO } from "../primitives/units.ts";
@@ -38,12 +38,21 @@ export function validators(state: State): Entry[] {
   });
 }
 
+/** Where keys were found last: checked against the state, so that a wrong hint costs a search and no more. */
+const HINTS_MAX = 4 * VALIDATORS_MAX;
+const hints = new Map<string, number>();
+
 export function findValidator(state: State, blsKey: Uint8Array): Entry | undefined {
-  for (let i = 0; i < state.validators.length; i++) {
-    if (!equalBytes(state.validators.getReadonly(i).blsKey, blsKey)) continue;
-    return { validator: ValidatorIndex(i), it: getValidator(state, ValidatorIndex(i)) };
-  }
-  return undefined;
+  const name = toHex(blsKey);
+  const isAt = (i: number): boolean =>
+    i < state.validators.length && equalBytes(state.validators.getReadonly(i).blsKey, blsKey);
+  const hint = hints.get(name);
+  let at = hint !== undefined && isAt(hint) ? hint : 0;
+  while (at < state.validators.length && !isAt(at)) at++;
+  if (at >= state.validators.length) return undefined;
+  if (hints.size >= HINTS_MAX) hints.delete(hints.keys().next().value ?? "");
+  hints.set(name, at);
+  return { validator: ValidatorIndex(at), it: getValidator(state, ValidatorIndex(at)) };
 }
 
 /** First epoch in which an unbonding validator may withdraw: a slashing makes it wait the whole time again. */

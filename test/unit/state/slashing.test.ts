@@ -236,6 +236,23 @@ describe("what it costs", () => {
     assertSupply(chain.state, chain.params);
   });
 
+  test("when all four fail together all is lost, and the chain goes on", () => {
+    const chain = createChain();
+    chain.block(
+      [],
+      [0, 1, 2, 3].map((i) => doubleVote(i)),
+    );
+    chain.toEpoch(5);
+    assert.equal(chain.state.supply.staked < 10n ** 6n, true);
+    assert.deepEqual(chain.seats(6), [0, 1, 2, 3]);
+    assert.ok(chain.parent.set.totalWeight > 0n && chain.parent.set.quorum > 0n);
+    const value = { blsKey: person(4).blsKey, possession: possessionOf(4), stake: zkp(1_000) };
+    assert.equal(chain.send(4, { selector: 5, value }), undefined);
+    chain.toEpoch(8);
+    assert.ok(chain.seats(8).includes(4) && chain.seats(8).length === 4);
+    assertSupply(chain.state, chain.params);
+  });
+
   test("accidents further apart than the window are not added up", () => {
     const chain = createChain({ stakes: SIX });
     chain.accuse(doubleVote(1));

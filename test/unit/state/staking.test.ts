@@ -5,11 +5,19 @@ import fc from "fast-check";
 import { toHex } from "../../../consensus/primitives/bytes.ts";
 import { FaultError } from "../../../consensus/primitives/faults.ts";
 import { resolveParams } from "../../../consensus/primitives/params.ts";
-import { Amount, zkp } from "../../../consensus/primitives/units.ts";
+import { Amount, Epoch, ValidatorIndex, View, ZERO, zkp } from "../../../consensus/primitives/units.ts";
 import { possessionCheck } from "../../../consensus/state/checks.ts";
 import { electionWeights } from "../../../consensus/state/seating.ts";
 import { weightCap } from "../../../consensus/state/sets.ts";
-import { stateRoot, ValidatorStatus } from "../../../consensus/state/state.ts";
+import {
+  newValidator,
+  SlashingType,
+  stateRoot,
+  VALIDATORS_MAX,
+  ValidatorStatus,
+  ValidatorType,
+} from "../../../consensus/state/state.ts";
+import { findValidator, getValidator, putValidator } from "../../../consensus/state/validators.ts";
 import type { Operation } from "../../../consensus/types/transaction.ts";
 import { SetType } from "../../../consensus/types/validator-set.ts";
 import {
@@ -67,6 +75,36 @@ describe("join", () => {
     assert.equal(toHex(check?.signature ?? new Uint8Array()), toHex(possessionOf(4)));
     assert.equal(possessionCheck(CHAIN, { ...unsigned, operation: exit(4) }), undefined);
   });
+});
+
+test("when the list is full, a withdrawn validator's place is taken again, once nothing speaks of it", () => {
+  const chain = createChain();
+  const { state } = chain;
+  const filler = (i: number): Uint8Array => new Uint8Array(48).fill(i % 256, 0, 4).fill(i >> 8, 4, 8);
+  for (let i = state.validators.length; i < VALIDATORS_MAX; i++) {
+    const it = {
+      ...newValidator(filler(i), new Uint8Array(20), ZERO, Epoch(0)),
+      status: ValidatorStatus.active,
+    };
+    state.validators.push(ValidatorType.toViewDU(it));
+  }
+  state.commit();
+  assert.equal(chain.send(4, join(4)), "validator/limit");
+  for (const [i, at] of [
+    [7, 0],
+    [9, undefined],
+  ] as const) {
+    const validator = ValidatorIndex(i);
+    putValidator(state, validator, { ...getValidator(state, validator), status: ValidatorStatus.withdrawn });
+    if (at === undefined) continue;
+    const entry = { validator, epoch: Epoch(0), view: View(1), at: Epoch(at), weight: 1n, totalWeight: 4n };
+    state.slashings.push(SlashingType.toViewDU(entry));
+  }
+  state.commit();
+  assert.equal(chain.send(4, join(4)), undefined);
+  assert.equal(toHex(chain.validator(9).blsKey), toHex(person(4).blsKey));
+  assert.equal(chain.state.validators.length, VALIDATORS_MAX);
+  assert.equal(findValidator(chain.state, person(7).blsKey), undefined);
 });
 
 describe("top-up", () => {
