@@ -7,7 +7,7 @@ import { FaultError } from "../../../consensus/primitives/faults.ts";
 import { resolveParams } from "../../../consensus/primitives/params.ts";
 import { Amount, Epoch, ValidatorIndex, View, ZERO, zkp } from "../../../consensus/primitives/units.ts";
 import { possessionCheck } from "../../../consensus/state/checks.ts";
-import { electionWeights } from "../../../consensus/state/seating.ts";
+import { electionWeights, recordWork } from "../../../consensus/state/seating.ts";
 import { weightCap } from "../../../consensus/state/sets.ts";
 import {
   newValidator,
@@ -340,6 +340,27 @@ describe("jail", () => {
   });
 });
 
+test("whoever is absent, a jail keeps three quarters of the weight and four seats from set to set", () => {
+  const stakes = fc.array(fc.integer({ min: 100, max: 5_000 }), { minLength: 4, maxLength: 9 });
+  const absences = fc.array(fc.subarray([0, 1, 2, 3, 4, 5, 6, 7, 8]), { minLength: 5, maxLength: 5 });
+  fc.assert(
+    fc.property(stakes, absences, (amounts, away) => {
+      const chain = createChain({ stakes: amounts });
+      for (const [epoch, absent] of away.entries()) {
+        chain.setAbsent(absent);
+        chain.toEpoch(epoch + 1);
+        const before = chain.state.sets.get(epoch + 1).toValue().members;
+        const after = new Set(chain.seats(epoch + 2));
+        const sum = (members: typeof before): bigint => members.reduce((all, { weight }) => all + weight, 0n);
+        assert.ok(sum(before.filter(({ validator }) => after.has(validator))) * 4n >= sum(before) * 3n);
+        assert.ok(after.size >= 4);
+      }
+      assert.equal(chain.state.supply.slashed, 0n);
+    }),
+    { numRuns: 15 },
+  );
+});
+
 describe("weights", () => {
   test("election weight is at most a quarter above the voting weight, and follows work per weight", () => {
     const weights = electionWeights([
@@ -362,6 +383,39 @@ describe("weights", () => {
         }
       }),
     );
+  });
+
+  test("coins minted for submissions that a validator carried give it more turns, for a window of epochs", () => {
+    const chain = createChain({ params: { electionWindowEpochs: 2n } });
+    const { state, params } = chain;
+    const carry = (minted: [number, bigint][]): void => {
+      recordWork(chain.state, new Map(minted), params);
+      chain.state.commit();
+    };
+    carry([
+      [0, 40n],
+      [1, 10n],
+    ]);
+    const electionsOf = (epoch: number): bigint[] =>
+      chain.state.sets
+        .get(epoch)
+        .members.getAllReadonlyValues()
+        .map((it) => it.electionWeight);
+    // What this epoch's settlement records is nothing, and takes this epoch's place in the window.
+    assert.equal(state.validators.getReadonly(0).work.get(0), 40n);
+    const place = 1;
+    const it = getValidator(state, ValidatorIndex(2));
+    putValidator(state, ValidatorIndex(2), { ...it, work: it.work.map((_, i) => (i === place ? 8n : 0n)) });
+    state.commit();
+    chain.toEpoch(1);
+    assert.deepEqual(electionsOf(2), [zkp(1_000), zkp(1_000), zkp(1_250), zkp(1_000)]);
+    chain.toEpoch(2);
+    assert.deepEqual(
+      electionsOf(3),
+      [1, 2, 3, 4].map(() => zkp(1_000)),
+    );
+    for (const { weight } of chain.state.sets.get(2).members.getAllReadonlyValues())
+      assert.equal(weight, zkp(1_000));
   });
 
   test("the cap is the largest that keeps to its own sum", () => {
