@@ -103,16 +103,18 @@ function leaversOf(pool: readonly Candidate[], before: readonly Member[], params
 
   const staying = pool.filter(({ validator }) => !leavers.has(validator) && !jailed.has(validator));
   const ranked = [...staying].sort(byStake);
-  const top = new Set(ranked.slice(0, SEATS_MAX).map(({ validator }) => validator));
-  const kept = new Set<ValidatorIndex>();
-  for (const one of [...ranked].reverse()) {
-    if (!weights.has(one.validator) || top.has(one.validator)) continue;
-    // Seats are full: its place goes to a newcomer, so as many sit as before.
-    if (!takes(one, true)) kept.add(one.validator);
+  const incumbents = ranked.filter(({ validator }) => weights.has(validator));
+  const newcomers = ranked.filter(({ validator }) => !weights.has(validator));
+  // Where seats are scarce a newcomer takes the place of the smallest that weighs less, while any may go.
+  let newcomersIn = Math.min(newcomers.length, SEATS_MAX - incumbents.length);
+  for (let next = newcomers[newcomersIn]; next !== undefined; next = newcomers[newcomersIn]) {
+    const smallest = incumbents.at(-1);
+    if (smallest === undefined || smallest.it.stake >= next.it.stake || !takes(smallest, true)) break;
+    incumbents.pop();
+    newcomersIn += 1;
   }
-  const others = ranked.filter(({ validator }) => !kept.has(validator)).slice(0, SEATS_MAX - kept.size);
-  const chosen = new Set([...kept, ...others.map(({ validator }) => validator)]);
-  return { leavers, jailed, seats: staying.filter(({ validator }) => chosen.has(validator)) };
+  const seats = [...incumbents, ...newcomers.slice(0, newcomersIn)];
+  return { jailed, seats: seats.sort((a, b) => a.validator - b.validator) };
 }
 
 /** Makes the set of `epoch` from the set before it and the state as it stands, and moves who is out of it. */

@@ -7,7 +7,7 @@ import { FaultError } from "../../../consensus/primitives/faults.ts";
 import { resolveParams } from "../../../consensus/primitives/params.ts";
 import { Amount, Epoch, ValidatorIndex, View, ZERO, zkp } from "../../../consensus/primitives/units.ts";
 import { possessionCheck } from "../../../consensus/state/checks.ts";
-import { electionWeights, recordWork } from "../../../consensus/state/seating.ts";
+import { electionWeights, recordWork, seat } from "../../../consensus/state/seating.ts";
 import { weightCap } from "../../../consensus/state/sets.ts";
 import {
   newValidator,
@@ -359,6 +359,37 @@ test("whoever is absent, a jail keeps three quarters of the weight and four seat
     }),
     { numRuns: 15 },
   );
+});
+
+test("where seats are scarce larger newcomers displace the smallest, a quarter of the weight at a time", () => {
+  const { state, params } = createChain();
+  const arrive = (count: number, stake: number): void => {
+    for (let i = 0; i < count; i++) {
+      const key = new Uint8Array(48).fill(state.validators.length, 0, 2);
+      const it = newValidator(key, new Uint8Array(20), zkp(stake), Epoch(0));
+      state.validators.push(ValidatorType.toViewDU(it));
+    }
+    state.commit();
+  };
+  const seated = (epoch: number): Set<number> =>
+    new Set(
+      state.sets
+        .get(epoch)
+        .members.getAllReadonlyValues()
+        .map(({ validator }) => validator),
+    );
+  arrive(124, 1_000);
+  seat(state, Epoch(2), params);
+  assert.equal(seated(2).size, 128);
+  arrive(200, 1_000);
+  seat(state, Epoch(3), params);
+  assert.deepEqual(seated(3), seated(2), "nobody makes room for an equal");
+  arrive(200, 2_000);
+  seat(state, Epoch(4), params);
+  assert.equal(seated(4).size, 128);
+  assert.equal([...seated(3)].filter((it) => seated(4).has(it)).length, 96);
+  for (const epoch of [5, 6, 7, 8, 9, 10]) seat(state, Epoch(epoch), params);
+  assert.ok([...seated(10)].every((it) => it >= 328));
 });
 
 describe("weights", () => {
