@@ -9,7 +9,7 @@ import { anyPorts } from "../devnet/ports.ts";
 import { loadConfig, type NodeConfig } from "../node/config.ts";
 import { createKey, libp2pKey, loadKey, peerIdOf, saveKey } from "../node/keys.ts";
 import { writeJson } from "../pod/folder.ts";
-import { collect, globalsOf, parseCount, print } from "./options.ts";
+import { globalsOf, parseCount, print } from "./options.ts";
 
 const EXAMPLES = `Examples:
   zkp node init --dir mynet/node-4 --like mynet/node-0      genesis and peers of a node on this machine
@@ -34,7 +34,7 @@ export function addNodeInit(node: Command): void {
     .requiredOption("--dir <dir>", "the new folder")
     .option("--like <dir>", "another node's folder: its genesis, its peers and itself as one")
     .option("--genesis <file>", "the chain's genesis document")
-    .option("--peer <address>", "a multiaddr with /p2p/…; may be repeated", collect)
+    .option("--peer <address...>", "multiaddrs with /p2p/…")
     .option("--host <ip>", "address to listen on", "127.0.0.1")
     .option("--port <port>", "for other nodes; any free one if absent", parseCount)
     .option("--rpc-port <port>", "any free one if absent", parseCount)

@@ -25,6 +25,10 @@ export type ChildOptions = {
   readonly onLine: (line: string) => void;
   /** It died by itself; `again` tells whether it is started again. */
   readonly onCrash: (crash: Crash) => void;
+  /** Whether an end with exit code 0 is the end of its work; otherwise every end by itself counts as a crash. */
+  readonly mayEnd?: () => boolean;
+  /** It ended with its work done; it is not started again. */
+  readonly onEnd?: (name: string) => void;
 };
 
 export type Child = {
@@ -49,7 +53,7 @@ const ERROR_CHARACTERS_MAX = 4_000;
 const ORPHAN = new URL("./orphan.ts", import.meta.url).href;
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-export function createChild({ name, args, onLine, onCrash }: ChildOptions): Child {
+export function createChild({ name, args, onLine, onCrash, onEnd, mayEnd }: ChildOptions): Child {
   let child: ChildProcess | undefined;
   let gone: Promise<void> = Promise.resolve();
   let wanted = false;
@@ -77,8 +81,9 @@ export function createChild({ name, args, onLine, onCrash }: ChildOptions): Chil
         child = undefined;
         resolve();
         if (!wanted) return;
-        if (code === 0) {
-          wanted = false; // its work is over
+        if (code === 0 && mayEnd?.() === true) {
+          wanted = false;
+          onEnd?.(name);
           return;
         }
         const willStart = restarts < RESTARTS_MAX;

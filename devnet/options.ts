@@ -82,19 +82,29 @@ export function shapeForColumns(columns: number): GradientShape {
   return fitting;
 }
 
-/** A faster or slower chain: every timeout that is a multiple of the interval in the preset stays one. */
-export function paramOverrides({
-  blockIntervalMs,
-  params = {},
-}: ChainOptions): Partial<Record<ParamName, bigint>> {
-  if (blockIntervalMs === undefined) return params;
-  const interval = BigInt(blockIntervalMs);
+/** Least length of an epoch: three pods on two cores prove in a third of its window, the first part of it. */
+const EPOCH_MS: Readonly<Record<string, bigint>> = { "gradient-32x10": 20_000n, "gradient-32x30": 30_000n };
+
+/**
+ * A faster or slower chain: timeouts that are multiples of the interval in the preset stay so, and an epoch
+ * has as many more blocks as proving its task's shape needs.
+ */
+export function paramOverrides(
+  options: ChainOptions,
+  shape?: GradientShape,
+): Partial<Record<ParamName, bigint>> {
+  const { blockIntervalMs, params = {} } = options;
+  const interval = blockIntervalMs === undefined ? PARAMS.blockIntervalMs.dev : BigInt(blockIntervalMs);
+  const heights = ((EPOCH_MS[shape?.id ?? ""] ?? 0n) + interval - 1n) / interval;
+  const epoch = heights > PARAMS.epochHeights.dev ? { epochHeights: heights } : {};
+  if (blockIntervalMs === undefined) return { ...epoch, ...params };
   const scaled = (name: ParamName): bigint => {
     const value = (PARAMS[name].dev * interval) / PARAMS.blockIntervalMs.dev;
     return value > PARAMS[name].dev / SCALE_MIN ? value : PARAMS[name].dev / SCALE_MIN;
   };
   const proposalTimeoutMs = scaled("proposalTimeoutMs") + interval;
   return {
+    ...epoch,
     blockIntervalMs: interval,
     proposalTimeoutMs,
     notarizationTimeoutMs: scaled("notarizationTimeoutMs") + proposalTimeoutMs,

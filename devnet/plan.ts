@@ -251,7 +251,7 @@ type GenesisInput = {
 
 function genesisOf(input: GenesisInput): GenesisDocument {
   const { chainId, timeMs, options, draft, circuit, data, pods, validators, accounts, sponsor } = input;
-  const overrides = paramOverrides(options);
+  const overrides = paramOverrides(options, draft.shape);
   const params = resolveParams("dev", overrides);
   const chain = chainTag(chainId);
   const slices = data.pool.slices.length;

@@ -5,8 +5,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
-  ELECTION_WINDOW_MAX,
-  EVIDENCE_EPOCHS_MAX,
   FEE_PERCENT,
   HALF_LIFE_YEARS,
   LOCK_EPOCHS_MAX,
@@ -44,13 +42,11 @@ const TAIL = `## The same on every chain
 
 Genesis refuses a set of parameters unless all of this holds:
 
-- every value is a natural number below 2^63; \`blockIntervalMs\`, \`retryMs\`, \`slicesPerRound\`, \`slotsPerTask\`, \`emaEpochs\`, \`bondUnit\` and \`targetMin\` are at least 1;
-- \`epochHeights\` is at least 5, so that every part of a round has a block;
+- every value is within its bounds, which are what the state, the encodings, a number and a timer have room for (\`BOUNDS\` in the same file);
 - \`proposalTimeoutMs\` is more than \`blockIntervalMs + linkDelayMs\`, and \`notarizationTimeoutMs\` more than \`proposalTimeoutMs\`;
-- \`submitPercent\` is 1 … 90, \`lateDistance\` 1 … 7;
+- at least one block for reveals lies between the close that \`submitPercent\` gives and the epoch's last block;
 - \`rewardLockEpochs\` is at least \`podEvidenceEpochs\` and below ${LOCK_EPOCHS_MAX};
-- \`evidenceEpochs\` is 1 … ${EVIDENCE_EPOCHS_MAX}, below \`unbondingEpochs\` and at most \`rewardLockEpochs\`; \`unbondingEpochs\` and \`jailEpochs\` are at most 2^20;
-- \`exitWeightPercent\`, \`slashPercent\` and \`presenceMinPercent\` are at most 100, \`presenceEpochs\` 1 … 255, \`electionWindowEpochs\` 1 … ${ELECTION_WINDOW_MAX}.
+- \`evidenceEpochs\` is below \`unbondingEpochs\` and at most \`rewardLockEpochs\`.
 `;
 
 /** The whole file. */

@@ -63,7 +63,7 @@ export const GenesisDocument = z.strictObject({
   tasks: z
     .array(
       z.strictObject({
-        name: z.string().min(1).max(64),
+        name: z.string().regex(/^[ -~]{1,64}$/, "1 to 64 printable ASCII characters"),
         shape: z.string(),
         mean: z.array(z.number()).max(64),
         scale: z.array(z.number()).max(64),
@@ -73,8 +73,8 @@ export const GenesisDocument = z.strictObject({
             .number()
             .int()
             .min(1)
-            .max(2 ** 20),
-          shift: z.number().int().min(0).max(40),
+            .max(2 ** 16),
+          shift: z.number().int().min(0).max(32),
         }),
         /** C², the largest squared norm of a gradient after clipping. */
         normBound: Int,
@@ -84,9 +84,11 @@ export const GenesisDocument = z.strictObject({
         sponsor: hexOf(32),
         holdoutRoot: hexOf(32),
         holdoutSlices: z.number().int().min(1).max(4096),
-        enrolled: z.array(
-          z.strictObject({ podId: hexOf(32), dataRoot: hexOf(32), slots: z.number().int().min(1).max(64) }),
-        ),
+        enrolled: z
+          .array(
+            z.strictObject({ podId: hexOf(32), dataRoot: hexOf(32), slots: z.number().int().min(1).max(64) }),
+          )
+          .max(4_096),
       }),
     )
     .max(16),

@@ -8,6 +8,7 @@ import { PARAMS, type ParamName, type Params, resolveParams } from "../consensus
 import { Amount, add, Epoch, Height, ZERO } from "../consensus/primitives/units.ts";
 import { openRound } from "../consensus/state/draws.ts";
 import { getAccount, getDataset, getPod, putAccount, putDataset, putPod } from "../consensus/state/maps.ts";
+import { slotsAsked } from "../consensus/state/pods.ts";
 import { seat } from "../consensus/state/seating.ts";
 import { resetPresence } from "../consensus/state/settle-epoch.ts";
 import {
@@ -23,9 +24,12 @@ import {
 import { addToSupply } from "../consensus/state/supply.ts";
 import { parseAddress } from "../consensus/types/address.ts";
 import { normalizationHash, standardisationBytes } from "../consensus/types/normalization.ts";
+import { bytesToField } from "../consensus/types/submission.ts";
 import { addressOf } from "../consensus/types/transaction.ts";
 import { possessionRoot } from "../consensus/types/vote.ts";
-import { shapeOf } from "../consensus/work/gradient.ts";
+import { FIELD_ORDER, shapeOf } from "../consensus/work/gradient.ts";
+import { rateValid } from "../consensus/work/step.ts";
+import { DEVELOPMENT_ACCOUNTS, DEVELOPMENT_KEYS } from "./development.ts";
 import type { GenesisDocument } from "./document.ts";
 
 export type Genesis = {
@@ -38,6 +42,23 @@ export type Genesis = {
 const refuse = (field: string, expected: string): never => {
   throw new FaultError("genesis/invalid", { field, expected });
 };
+
+/** An amount, a time or an epoch of the document, which its schema bounds by 20 digits only. */
+function natural(text: string, field: string, most: bigint): bigint {
+  const value = BigInt(text);
+  return value <= most ? value : refuse(field, `at most ${most}`);
+}
+
+const AMOUNT_MAX = 2n ** 64n - 1n;
+const NUMBER_MAX = BigInt(Number.MAX_SAFE_INTEGER);
+
+const amountOf = (text: string, field: string): Amount => Amount(natural(text, field, AMOUNT_MAX));
+
+/** 32 bytes that are a public input of circuits: below r, or the transition could not rebuild the inputs. */
+function fieldOf(hex: string, field: string): Uint8Array {
+  const bytes = fromHex(hex, 32);
+  return bytesToField(bytes) < FIELD_ORDER ? bytes : refuse(field, "a field element below r");
+}
 
 export function chainTag(chainId: string): Uint8Array {
   return hash("chain-id", textBytes(chainId));
@@ -70,13 +91,14 @@ function addValidators(state: State, chain: Uint8Array, document: GenesisDocumen
     if (!verifySignature(possessionRoot(chain, key), key, fromHex(possession, 96))) {
       refuse(`${field}.possession`, "the key's signature over its possession message for this chain id");
     }
-    if (BigInt(stake) < params.stakeMin) refuse(`${field}.stake`, `at least ${params.stakeMin}`);
+    const staked = amountOf(stake, `${field}.stake`);
+    if (staked < params.stakeMin) refuse(`${field}.stake`, `at least ${params.stakeMin}`);
+    if (state.supply.staked + staked > params.supplyMax)
+      refuse(`${field}.stake`, "a genesis supply of at most supplyMax");
     const account = addressOf(fromHex(publicKey, 32));
     ensureAccount(state, account);
-    state.validators.push(
-      ValidatorType.toViewDU(newValidator(key, account, Amount(BigInt(stake)), Epoch(0))),
-    );
-    addToSupply(state, "staked", Amount(BigInt(stake)));
+    state.validators.push(ValidatorType.toViewDU(newValidator(key, account, staked, Epoch(0))));
+    addToSupply(state, "staked", staked);
   }
 }
 
@@ -87,12 +109,14 @@ function ensureAccount(state: State, address: Uint8Array): void {
 
 function addPods(state: State, document: GenesisDocument, params: Params): void {
   for (const [i, pod] of document.pods.entries()) {
-    const podId = fromHex(pod.podId, 32);
+    const podId = fieldOf(pod.podId, `pods.${i}.podId`);
     const publicKey = fromHex(pod.publicKey, 32);
-    const bond = Amount(BigInt(pod.bond));
+    const bond = amountOf(pod.bond, `pods.${i}.bond`);
     if (getPod(state, podId) !== undefined) refuse(`pods.${i}.podId`, "an id that no other pod has");
     if (bond < params.bondUnit || bond > params.bondMax)
       refuse(`pods.${i}.bond`, `${params.bondUnit} … ${params.bondMax}`);
+    if (state.supply.bonded + bond > params.supplyMax)
+      refuse(`pods.${i}.bond`, "a genesis supply of at most supplyMax");
     const account = addressOf(publicKey);
     ensureAccount(state, account);
     putPod(state, {
@@ -106,7 +130,7 @@ function addPods(state: State, document: GenesisDocument, params: Params): void 
     });
     addToSupply(state, "bonded", bond);
     for (const [j, { dataRoot, batches, normalization }] of pod.datasets.entries()) {
-      const root = fromHex(dataRoot, 32);
+      const root = fieldOf(dataRoot, `pods.${i}.datasets.${j}.dataRoot`);
       if (getDataset(state, root) !== undefined)
         refuse(`pods.${i}.datasets.${j}.dataRoot`, "a root registered once");
       putDataset(state, {
@@ -138,7 +162,10 @@ function addTasks(state: State, chain: Uint8Array, document: GenesisDocument, pa
     if (normBound < 1n || normBound >= 2n ** 128n) refuse(`${field}.normBound`, "1 … 2^128 − 1");
     if (BigInt(task.holdoutSlices) < params.slicesPerRound)
       refuse(`${field}.holdoutSlices`, `at least ${params.slicesPerRound}`);
-    if (Number(task.lastRound) < Number(task.firstRound)) refuse(`${field}.lastRound`, "at least firstRound");
+    const firstRound = Number(natural(task.firstRound, `${field}.firstRound`, NUMBER_MAX));
+    const lastRound = Number(natural(task.lastRound, `${field}.lastRound`, NUMBER_MAX));
+    if (lastRound < firstRound) refuse(`${field}.lastRound`, "at least firstRound");
+    if (!rateValid(task.rate)) refuse(`${field}.rate`, "a rate that a model can be stepped with");
     const vkHash = fromHex(circuit.vkHash, 32);
     const normalization = normalizationHash(task.mean, task.scale);
     const asked = new Set<string>();
@@ -160,7 +187,8 @@ function addTasks(state: State, chain: Uint8Array, document: GenesisDocument, pa
       }
       if (toHex(dataset.normalization) !== toHex(normalization))
         refuse(`${at}.dataRoot`, "rows standardised with the task's mean and scale");
-      if (BigInt(slots) * params.bondUnit > pod.bond)
+      // Tasks before this one are in the state already: a unit of bond gives one slot in one task.
+      if (BigInt(slotsAsked(state, pod.podId) + slots) * params.bondUnit > pod.bond)
         refuse(`${at}.slots`, "no more slots than the bond has units");
       return { podId: pod.podId, dataRoot: dataset.dataRoot, slots };
     });
@@ -175,8 +203,8 @@ function addTasks(state: State, chain: Uint8Array, document: GenesisDocument, pa
         rateNumerator: task.rate.numerator,
         rateShift: task.rate.shift,
         normBound,
-        firstRound: Epoch(Number(task.firstRound)),
-        lastRound: Epoch(Number(task.lastRound)),
+        firstRound: Epoch(firstRound),
+        lastRound: Epoch(lastRound),
         sponsor: addressOf(fromHex(task.sponsor, 32)),
         holdoutRoot: fromHex(task.holdoutRoot, 32),
         holdoutSlices: task.holdoutSlices,
@@ -191,23 +219,37 @@ function addTasks(state: State, chain: Uint8Array, document: GenesisDocument, pa
   }
 }
 
+/** Presets, keys and set-ups for development are worth nothing where coins are: everybody can forge with them. */
+function refuseDevelopment(document: GenesisDocument): void {
+  if (document.preset === "dev") refuse("chainId", 'a name that begins with "dev-" for the preset dev');
+  const known = new Set(Object.values(DEVELOPMENT_KEYS));
+  for (const [i, { vkHash }] of document.circuits.entries()) {
+    if (known.has(vkHash)) refuse(`circuits.${i}.vkHash`, "a key of a ceremony: this one's secret is public");
+  }
+  for (const [i, { address }] of document.accounts.entries()) {
+    if (DEVELOPMENT_ACCOUNTS.includes(address))
+      refuse(`accounts.${i}.address`, "an account whose key is not public");
+  }
+}
+
 /** Builds the first state, or says which field of the document is wrong. */
 export function genesisState(document: GenesisDocument): Genesis {
   const params = paramsOf(document);
-  if (document.preset === "dev" && !document.chainId.startsWith("dev-")) {
-    refuse("chainId", 'a name that begins with "dev-" for development presets, keys and set-ups');
-  }
+  if (!document.chainId.startsWith("dev-")) refuseDevelopment(document);
   const chain = chainTag(document.chainId);
   const state = StateType.defaultViewDU();
   state.chain = chain;
-  state.timestampMs = Number(document.timeMs);
+  state.timestampMs = Number(natural(document.timeMs, "timeMs", NUMBER_MAX));
   state.beacon.mix = hash("beacon", chain, textBytes(document.timeMs));
   state.issuance.target = params.targetMin;
   for (const [i, { address, balance }] of document.accounts.entries()) {
     const bytes = parseAddress(address);
     if (getAccount(state, bytes) !== undefined) refuse(`accounts.${i}.address`, "an address listed once");
-    putAccount(state, { address: bytes, nonce: 0, balance: Amount(BigInt(balance)), locked: ZERO });
-    state.supply.genesis = add(state.supply.genesis, Amount(BigInt(balance)));
+    const amount = amountOf(balance, `accounts.${i}.balance`);
+    if (state.supply.genesis + amount > params.supplyMax)
+      refuse(`accounts.${i}.balance`, "a genesis supply of at most supplyMax");
+    putAccount(state, { address: bytes, nonce: 0, balance: amount, locked: ZERO });
+    state.supply.genesis = add(state.supply.genesis, amount);
   }
   addValidators(state, chain, document, params);
   addPods(state, document, params);

@@ -7,7 +7,7 @@ import { type Fault, fault, type Verdict } from "../consensus/primitives/faults.
 import { placeInEpoch } from "../consensus/primitives/params.ts";
 import { ValidatorIndex } from "../consensus/primitives/units.ts";
 import { checkSubmission } from "../consensus/state/apply-submission.ts";
-import { checkOperation } from "../consensus/state/apply-transaction.ts";
+import { prepareTransaction } from "../consensus/state/apply-transaction.ts";
 import { possessionCheck, submissionChecks, transactionCheck } from "../consensus/state/checks.ts";
 import type { Context } from "../consensus/state/context.ts";
 import { getAccount } from "../consensus/state/maps.ts";
@@ -31,13 +31,10 @@ export type AdmissionComponents = {
     sendSubmission(submission: Submission, exceptPeerId?: string): void;
   };
   /** A submission whose signature holds and whose proof does not: remembered for whoever asks after it. */
-  onRejected(id: Uint8Array, fault: Fault): void;
+  onRejected(submission: Submission, fault: Fault): void;
   onPooled(): void;
 };
 export type Admission = ReturnType<typeof createAdmission>;
-
-/** Operations whose outcome does not hang on the very block: join, top-up, exit, withdraw, unjail. */
-const OF_VALIDATORS: ReadonlySet<number> = new Set([5, 6, 7, 8, 9]);
 
 const ACCEPT: Verdict = { kind: "accept" };
 const reject = (it: Fault): Verdict => ({ kind: "reject", fault: it });
@@ -65,7 +62,7 @@ export function createAdmission(components: AdmissionComponents) {
       submissionChecks(chain.chain, submission, accepted),
     ]);
     if (wrong !== undefined) {
-      if (wrong.code !== "submission/signature-invalid") onRejected(nullifierOf(submission), wrong);
+      if (wrong.code !== "submission/signature-invalid") onRejected(submission, wrong);
       return reject(wrong);
     }
     const late = mempool.conflict(submission) ?? mempool.addSubmission(submission);
@@ -110,10 +107,11 @@ export function createAdmission(components: AdmissionComponents) {
       if (fee < params.feeMin) return reject(fault("transaction/fee-low", { least: String(params.feeMin) }));
       if (account.balance < fee)
         return ignore(fault("transaction/balance-low", { balance: String(account.balance) }));
-      // A validator's owner hears at once what is wrong, and searching for unknown keys is not left to proposers.
-      const isNext = nonce === account.nonce && OF_VALIDATORS.has(transaction.operation.selector);
-      const refused = isNext ? checkOperation(state, transaction, contextNow()) : undefined;
-      if (refused !== undefined) return ignore(refused);
+      // Whoever sends it here is told at once; a peer's node has asked already, perhaps of a newer state.
+      if (from === undefined && nonce === account.nonce) {
+        const prepared = prepareTransaction(state, transaction, contextNow());
+        if ("code" in prepared) return ignore(prepared);
+      }
       const wrong = verification.verifyTransaction(transactionCheck(chain.chain, transaction));
       if (wrong !== undefined) return reject(wrong);
       const possession = possessionCheck(chain.chain, transaction);

@@ -5,12 +5,12 @@
  */
 
 import type { CheckVerdict } from "../consensus/engine/protocol.ts";
-import { toHex } from "../consensus/primitives/bytes.ts";
+import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, FaultError, invariant } from "../consensus/primitives/faults.ts";
 import { Height, View } from "../consensus/primitives/units.ts";
 import { collectChecks } from "../consensus/state/checks.ts";
 import { validatorSet } from "../consensus/state/sets.ts";
-import { type State, StateType } from "../consensus/state/state.ts";
+import { type State, StateType, stateRoot } from "../consensus/state/state.ts";
 import {
   applyBlock,
   type BlockReceipt,
@@ -96,7 +96,10 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
       const block = store.blockAt(from);
       if (bytes === undefined || block === undefined)
         throw new FaultError("node/store-corrupt", { snapshot: from });
-      at = executed(blockHash(block.header), block, StateType.deserializeToViewDU(bytes), NOTHING);
+      const state = StateType.deserializeToViewDU(bytes);
+      if (!equalBytes(stateRoot(state), block.header.stateRoot))
+        throw new FaultError("node/store-corrupt", { snapshot: from, field: "root" });
+      at = executed(blockHash(block.header), block, state, NOTHING);
     }
     while (at.height < head.height) {
       const block = store.blockAt(Height(at.height + 1));
@@ -134,7 +137,9 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
   };
 
   const again = (block: Block): void => {
-    check(block)
+    // A check that is about to answer "pending" would answer for this one too: first let it end.
+    Promise.resolve(inHand.get(toHex(blockHash(block.header))))
+      .then(() => check(block))
       .then((verdict) => {
         if (verdict !== "pending") onChecked(blockHash(block.header), verdict);
       })

@@ -12,27 +12,28 @@ import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
 import { Epoch, Height, View } from "../consensus/primitives/units.ts";
 import { validatorSet } from "../consensus/state/sets.ts";
-import { blockHash, type Proposal } from "../consensus/types/block.ts";
+import type { Proposal } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
 import type { ValidatorSet } from "../consensus/types/validator-set.ts";
 import type { Vote } from "../consensus/types/vote.ts";
 import type { Chain } from "./chain.ts";
 import type { EvidencePool } from "./evidence.ts";
+import { createFetcher } from "./fetcher.ts";
 import type { Log } from "./log.ts";
 import type { Network, PeerInfo } from "./network/network.ts";
 import { type ProposerComponents, propose, sendDelayMs } from "./proposer.ts";
 import type { Signer } from "./signer.ts";
 import type { StoreOp } from "./store/ops.ts";
 import type { Store } from "./store/store.ts";
+import { createTurn, type Turn } from "./turn.ts";
 import type { Witness } from "./witness.ts";
 
 /** Inputs that wait for their turn; past it the network's are dropped, which the protocol bears. */
 const INPUTS_MAX = 4_096;
+const CERTIFICATES_A_PAGE = 1_024;
 /** Messages of the next epoch that wait for it. */
 const EARLY_MAX = 256;
 const SIGNATURE_UNKNOWN = new Uint8Array(96);
-/** Peers asked for one missing thing. */
-const ASK_MAX = 3;
 
 export type DriverComponents = {
   readonly chain: Chain;
@@ -134,10 +135,11 @@ export function createDriver(components: DriverComponents) {
     const fresh = chain.final().state.epoch * Number(params.epochHeights) === chain.final().height;
     const found: Certificate[] = [];
     for (let view = fresh ? 1 : from; found.length < INPUTS_MAX; ) {
-      const page = await store.certificates(epoch, view, view + 255);
-      if (page.length === 0) break;
+      const page = await store.certificates(epoch, view, Number.MAX_SAFE_INTEGER - 1, CERTIFICATES_A_PAGE);
       found.push(...page);
-      view += 256;
+      if (page.length < CERTIFICATES_A_PAGE) break;
+      // The page may have ended between two certificates of its last view, so that view is read again.
+      view = Math.max(view + 1, page.at(-1)?.subject.view ?? 0);
     }
     return found;
   };
@@ -151,6 +153,8 @@ export function createDriver(components: DriverComponents) {
     queue.push(item);
     if (!running) void drain();
   };
+
+  const fetchMissing = createFetcher({ chain, store, network, log, push, positionOf });
 
   const drain = async (): Promise<void> => {
     running = true;
@@ -180,14 +184,16 @@ export function createDriver(components: DriverComponents) {
 
   const carryOut = async (effects: readonly Effect[]): Promise<void> => {
     const of = engine;
+    const turn = createTurn(store);
     for (const effect of effects) {
       if (stopped) return;
       // A finalization may have begun the next epoch: of the old engine only what others need is left to do.
-      if (engine === of || effect.kind === "broadcast" || effect.kind === "store") await carry(effect);
+      if (engine === of || effect.kind === "broadcast" || effect.kind === "store") await carry(effect, turn);
     }
+    await turn.flush();
   };
 
-  const carry = async (effect: Effect): Promise<void> => {
+  const carry = async (effect: Effect, turn: Turn): Promise<void> => {
     switch (effect.kind) {
       case "build":
         build(effect);
@@ -199,19 +205,21 @@ export function createDriver(components: DriverComponents) {
           .catch(onFatal);
         return;
       case "vote":
-        await vote(effect);
+        await vote(effect, turn);
         return;
       case "broadcast":
-        await store.write([{ kind: "certificate", certificate: effect.certificate }]);
-        network.sendCertificate(effect.certificate);
+        turn.add({ kind: "certificate", certificate: effect.certificate }, () =>
+          network.sendCertificate(effect.certificate),
+        );
         return;
       case "store":
-        await store.write([{ kind: "certificate", certificate: effect.certificate }]);
+        turn.add({ kind: "certificate", certificate: effect.certificate });
         return;
       case "fetch":
-        fetch(effect);
+        fetchMissing(effect);
         return;
       case "finalize":
+        await turn.flush();
         await finalize(effect.certificate);
         return;
       case "report":
@@ -236,28 +244,30 @@ export function createDriver(components: DriverComponents) {
     }, delay);
   };
 
-  const vote = async ({ subject, proposal }: Extract<Effect, { kind: "vote" }>): Promise<void> => {
-    const signer = self;
-    if (components.signer === undefined || signer === undefined || !signing) return;
-    const unsigned = { subject, signer, signature: SIGNATURE_UNKNOWN };
+  const vote = async (effect: Extract<Effect, { kind: "vote" }>, turn: Turn): Promise<void> => {
+    const { subject, proposal } = effect;
+    const position = self;
+    if (signer === undefined || position === undefined || !signing) return;
+    const unsigned = { subject, signer: position, signature: SIGNATURE_UNKNOWN };
     const block = proposal?.block ?? chain.find(subject.blockHash)?.block;
     const ops: StoreOp[] = [];
     // N6: the block's bytes are on disk before its notarize leaves.
     if (block !== undefined) ops.push({ kind: "block", hash: subject.blockHash, block });
     if (proposal !== undefined)
       ops.push({ kind: "own-vote", subject, proposal: { ...proposal, vote: unsigned } });
-    let signature: Uint8Array;
-    try {
-      signature = await components.signer.signVote(subject, ops);
-    } catch (error) {
-      // The signer's floor is a state of this machine that ends by itself; anything else must not be signed over.
-      if (error instanceof FaultError && error.code === "node/signer-floor") {
+    let signature: Uint8Array | undefined;
+    await turn.flush(async (waiting) => {
+      try {
+        signature = await signer.signVote(subject, [...waiting, ...ops]);
+      } catch (error) {
+        // The floor is a state of this machine that ends by itself; anything else must not be signed over.
+        if (!(error instanceof FaultError && error.code === "node/signer-floor")) throw error;
         log.warn({ ...error.fault.data }, "not signing: below the signer's floor");
-        return;
+        if (waiting.length > 0) await store.write(waiting);
       }
-      throw error;
-    }
-    const signed: Vote = { subject, signer, signature };
+    });
+    if (signature === undefined) return;
+    const signed: Vote = { subject, signer: position, signature };
     if (proposal !== undefined) network.sendProposal({ ...proposal, vote: signed });
     else network.sendVote(signed);
     queue.push({ kind: "vote", vote: signed, from: undefined });
@@ -281,52 +291,6 @@ export function createDriver(components: DriverComponents) {
     for (const again of early.splice(0)) again();
   };
 
-  /** Asks a few peers in turn; what comes back is verified by the engine like anything else. */
-  const ask = async (
-    peers: readonly PeerInfo[],
-    what: (peerId: string) => Promise<boolean>,
-  ): Promise<void> => {
-    for (const { peerId } of peers.slice(0, ASK_MAX)) {
-      try {
-        if (await what(peerId)) return;
-      } catch (error) {
-        log.debug({ peer: peerId, error: String(error) }, "a peer did not answer");
-      }
-    }
-  };
-
-  const fetch = (effect: Extract<Effect, { kind: "fetch" }>): void => {
-    const peers = [...network.peers()].sort(() => Math.random() - 0.5);
-    if (effect.want === "certificates") {
-      void ask(peers, async (peerId) => {
-        const { epoch, from, to } = effect;
-        const answer = await network.request(peerId, {
-          kind: "certificates",
-          epoch,
-          fromView: from,
-          toView: View(Math.min(to, from + 255)),
-        });
-        const position = positionOf(peers.find((peer) => peer.peerId === peerId)?.blsKey);
-        for (const certificate of answer.certificates)
-          push({ kind: "certificate", certificate, from: position });
-        return answer.certificates.length > 0;
-      });
-      return;
-    }
-    const known = chain.find(effect.blockHash)?.block ?? store.blockByHash(effect.blockHash);
-    if (known !== undefined) {
-      push({ kind: "block", block: known, from: undefined });
-      return;
-    }
-    const signers = peers.filter(({ blsKey }) => effect.signers.includes(positionOf(blsKey) ?? -1));
-    void ask([...signers, ...peers.filter((peer) => !signers.includes(peer))], async (peerId) => {
-      const { block } = await network.request(peerId, { kind: "block-by-hash", hash: effect.blockHash });
-      if (block === undefined || !equalBytes(blockHash(block.header), effect.blockHash)) return false;
-      push({ kind: "block", block, from: undefined });
-      return true;
-    });
-  };
-
   const report = (it: Report): void => {
     switch (it.kind) {
       case "entered-view":
@@ -340,6 +304,13 @@ export function createDriver(components: DriverComponents) {
         return;
       case "equivocation":
         components.evidence.add({ selector: 0, value: { first: it.first, second: it.second } });
+        return;
+      case "contradiction":
+        components.evidence.add({ selector: 1, value: { first: it.first, second: it.second } });
+        log.error(
+          { epoch: it.first.subject.epoch, view: it.first.subject.view },
+          "two certificates contradict each other",
+        );
         return;
       case "diverged":
         signing = false;

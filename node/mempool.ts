@@ -22,6 +22,9 @@ export type Mempool = ReturnType<typeof createMempool>;
 export function createMempool(params: Params, chain: Uint8Array) {
   const submissions = new Map<string, PooledSubmission>();
   const transactions = new Map<string, Transaction>();
+  /** Final blocks seen here, and how many there were when each transaction came. */
+  let blocksSeen = 0;
+  const since = new Map<string, number>();
   /** Ids by sender's address and nonce. */
   const senders = new Map<string, Map<number, string>>();
 
@@ -29,6 +32,7 @@ export function createMempool(params: Params, chain: Uint8Array) {
     const transaction = transactions.get(id);
     if (transaction === undefined) return;
     transactions.delete(id);
+    since.delete(id);
     const sender = toHex(addressOf(transaction.publicKey));
     const nonces = senders.get(sender);
     nonces?.delete(transaction.nonce);
@@ -84,11 +88,15 @@ export function createMempool(params: Params, chain: Uint8Array) {
       }
       if (nonces.has(transaction.nonce)) return fault("transaction/nonce-low", { pooled: transaction.nonce });
       transactions.set(id, transaction);
+      since.set(id, blocksSeen);
       senders.set(sender, nonces.set(transaction.nonce, id));
       return undefined;
     },
 
-    /** Candidates for a block on this state, transactions of a sender in the order of their nonces. */
+    /**
+     * Candidates for a block on this state, transactions of a sender in the order of their nonces. More than
+     * fit: the block's builder drops those that the state refuses, and they must not take others' places.
+     */
     candidates(state: State): { transactions: Transaction[]; submissions: Submission[] } {
       const chosen: Transaction[] = [];
       for (const nonces of senders.values()) {
@@ -100,18 +108,21 @@ export function createMempool(params: Params, chain: Uint8Array) {
           const transaction = transactions.get(id);
           if (transaction !== undefined) chosen.push(transaction);
         }
-        if (chosen.length >= params.transactionsMax) break;
       }
       const open = placeInEpoch(state.height + 1, params) <= closePlace(params);
       const proofs = open ? [...submissions.values()].map(({ submission }) => submission) : [];
       return { transactions: chosen, submissions: proofs.filter(({ epoch }) => epoch === state.epoch) };
     },
 
-    /** Drops what is now included or can never be; gives the latter. */
+    /**
+     * Drops what is now included or can never be, and transactions that waited a whole epoch: one that the
+     * state refuses would hold its sender's nonce for ever. Gives those that were not included.
+     */
     onFinalized(
       state: State,
       included: { submissions: readonly Uint8Array[]; transactions: readonly Uint8Array[] },
     ): Expired {
+      blocksSeen += 1;
       for (const id of included.submissions) submissions.delete(toHex(id));
       for (const id of included.transactions) removeTransaction(toHex(id));
       const closed = placeInEpoch(state.height + 1, params) > closePlace(params);
@@ -122,7 +133,9 @@ export function createMempool(params: Params, chain: Uint8Array) {
         expired.submissions.push(id);
       }
       for (const [id, { publicKey, nonce }] of transactions) {
-        if (nonce >= (getAccount(state, addressOf(publicKey))?.nonce ?? 0)) continue;
+        const waited = blocksSeen - (since.get(id) ?? blocksSeen);
+        const used = nonce < (getAccount(state, addressOf(publicKey))?.nonce ?? 0);
+        if (!used && waited <= params.epochHeights) continue;
         removeTransaction(id);
         expired.transactions.push(id);
       }

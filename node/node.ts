@@ -7,7 +7,7 @@ import { parseVerificationKey, vkHash } from "../circuits/verification-key.ts";
 import { createVerifier } from "../circuits/verify.ts";
 import { toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
-import type { Submission } from "../consensus/types/submission.ts";
+import { nullifierOf, type Submission } from "../consensus/types/submission.ts";
 import type { GenesisDocument } from "../genesis/document.ts";
 import { genesisState } from "../genesis/state.ts";
 import { createAdmission } from "./admission.ts";
@@ -140,7 +140,6 @@ export async function startNode(
   });
   const life = createProofLife({ chain, mempool, store });
   const answers = createAnswers(chain, store);
-  const rejected = new Map<string, Submission>();
 
   const network = await createNetwork(
     {
@@ -182,13 +181,8 @@ export async function startNode(
     mempool,
     verification,
     network,
-    onRejected(id, fault) {
-      const submission = rejected.get(toHex(id));
-      life.onRejected(
-        toHex(id),
-        fault,
-        submission === undefined ? { task: "", epoch: "0", slot: 0, podId: "" } : recordOf(submission),
-      );
+    onRejected(submission, fault) {
+      life.onRejected(toHex(nullifierOf(submission)), fault, recordOf(submission));
       changes.notify();
     },
     onPooled: () => changes.notify(),
@@ -219,6 +213,9 @@ export async function startNode(
     const certificate = chain.finalCertificate();
     if (certificate !== undefined) network.sendCertificateTo(peerId, certificate);
     for (const it of evidence.all()) network.sendEvidenceTo(peerId, it);
+    const { transactions, submissions } = mempool.all();
+    for (const it of transactions) network.sendTransactionTo(peerId, it);
+    for (const it of submissions) network.sendSubmissionTo(peerId, it);
     catchUp.start();
   };
 

@@ -29,8 +29,14 @@ export type JobContext = {
   readonly epochNow: () => number;
 };
 
-/** Ends a job whose proof would come too late; its reason becomes the event's. */
-export type Job = { readonly drawn: DrawnSlot; readonly late: AbortController };
+/** The reasons of both signals become the event's. */
+export type Job = {
+  readonly drawn: DrawnSlot;
+  /** The window is closed: a proof that is ready now is not sent. */
+  readonly overdue: AbortController;
+  /** The next slot needs the prover: this proof is ended. */
+  readonly late: AbortController;
+};
 
 const NEXT: Partial<Record<ProofStage, ProofStage>> = {
   pooled: "included",
@@ -48,7 +54,7 @@ const PERCENT_STEP = 10;
 
 /** Runs a job to its end. Expected failures become events; it throws at bugs and when the pod is stopped. */
 export async function runJob(context: JobContext, job: Job): Promise<ProofEvent> {
-  const { drawn, late } = job;
+  const { drawn, late, overdue } = job;
   const { onEvent, signal } = context;
   let last: ProofEvent = eventOf(drawn, "drawn");
   const emit = (stage: ProofStep, more: Partial<ProofEvent> = {}): void => {
@@ -58,7 +64,9 @@ export async function runJob(context: JobContext, job: Job): Promise<ProofEvent>
   emit("drawn");
   let submission: Uint8Array;
   try {
+    overdue.signal.throwIfAborted();
     submission = await prove(context, drawn, AbortSignal.any([signal, late.signal]), emit);
+    overdue.signal.throwIfAborted();
   } catch (error) {
     signal.throwIfAborted();
     const reason = late.signal.aborted ? late.signal.reason : error;

@@ -228,6 +228,42 @@ export const LOCK_EPOCHS_MAX = 1_024n;
 export const EVIDENCE_EPOCHS_MAX = 250n;
 export const ELECTION_WINDOW_MAX = 16n;
 
+/** What the state and the encodings have room for, and what a `number` or a timer holds. */
+const BOUNDS: Partial<Record<ParamName, readonly [least: bigint, most: bigint]>> = {
+  blockIntervalMs: [1n, 3_600_000n],
+  linkDelayMs: [0n, 3_600_000n],
+  proposalTimeoutMs: [1n, 2n ** 26n],
+  notarizationTimeoutMs: [1n, 2n ** 26n],
+  retryMs: [1n, 2n ** 26n],
+  skipMs: [0n, 2n ** 26n],
+  timestampAheadMs: [0n, 2n ** 26n],
+  epochHeights: [5n, 2n ** 20n],
+  submitPercent: [1n, 90n],
+  lateDistance: [1n, 7n],
+  transactionsMax: [0n, 4_096n],
+  submissionsMax: [0n, 1_024n],
+  bondUnit: [1n, 2n ** 62n],
+  stakeMin: [1n, 2n ** 62n],
+  slotsPerTask: [1n, 64n],
+  batchReuseMax: [1n, 255n],
+  rootAgeEpochs: [0n, 2n ** 20n],
+  slicesPerRound: [1n, 64n],
+  supplyMax: [1n, 2n ** 62n],
+  publicLanePercent: [0n, 100n],
+  targetMin: [1n, 2n ** 62n],
+  emaEpochs: [1n, 2n ** 32n],
+  evidenceEpochs: [1n, EVIDENCE_EPOCHS_MAX],
+  unbondingEpochs: [1n, 2n ** 20n],
+  validatorsMin: [1n, 128n],
+  exitWeightPercent: [0n, 100n],
+  slashPercent: [0n, 100n],
+  correlationFactor: [0n, 100n],
+  presenceMinPercent: [0n, 100n],
+  presenceEpochs: [1n, 255n],
+  jailEpochs: [0n, 2n ** 20n],
+  electionWindowEpochs: [1n, ELECTION_WINDOW_MAX],
+};
+
 export function resolveParams(preset: Preset, overrides: Partial<Record<ParamName, bigint>> = {}): Params {
   const names = Object.keys(PARAMS) as ParamName[];
   const values = Object.fromEntries(
@@ -236,52 +272,23 @@ export function resolveParams(preset: Preset, overrides: Partial<Record<ParamNam
   const refuse = (field: string, expected: string): never => {
     throw new FaultError("genesis/invalid", { field: `params.${field}`, expected });
   };
-  for (const name of names)
-    if (values[name] < 0n || values[name] >= 2n ** 63n) refuse(name, "a natural number");
-  for (const name of [
-    "blockIntervalMs",
-    "retryMs",
-    "slicesPerRound",
-    "slotsPerTask",
-    "emaEpochs",
-    "bondUnit",
-  ] as const) {
-    if (values[name] < 1n) refuse(name, "at least 1");
+  for (const name of names) {
+    const [least, most] = BOUNDS[name] ?? [0n, 2n ** 63n - 1n];
+    if (values[name] < least || values[name] > most) refuse(name, `${least} … ${most}`);
   }
-  if (values.epochHeights < 5n)
-    refuse("epochHeights", "at least 5, so that every part of a round has a block");
   if (values.proposalTimeoutMs <= values.blockIntervalMs + values.linkDelayMs) {
     refuse("proposalTimeoutMs", "more than blockIntervalMs + linkDelayMs");
   }
   if (values.notarizationTimeoutMs <= values.proposalTimeoutMs)
     refuse("notarizationTimeoutMs", "more than proposalTimeoutMs");
-  if (values.submitPercent < 1n || values.submitPercent > 90n) refuse("submitPercent", "1 … 90");
-  if (values.lateDistance < 1n || values.lateDistance > 7n) refuse("lateDistance", "1 … 7");
-  if (values.targetMin < 1n) refuse("targetMin", "at least 1");
+  if (closePlace(values) > Number(values.epochHeights) - 2)
+    refuse("submitPercent", "so few that a block for reveals lies between the close and the epoch's last");
   if (values.rewardLockEpochs < values.podEvidenceEpochs || values.rewardLockEpochs >= LOCK_EPOCHS_MAX) {
     refuse("rewardLockEpochs", `at least podEvidenceEpochs and below ${LOCK_EPOCHS_MAX}`);
   }
-  refuseStaking(values, refuse);
+  if (values.unbondingEpochs <= values.evidenceEpochs) refuse("unbondingEpochs", "more than evidenceEpochs");
+  if (values.rewardLockEpochs < values.evidenceEpochs) refuse("rewardLockEpochs", "at least evidenceEpochs");
   return { ...values, preset };
-}
-
-/** What staking needs: stake outlives evidence, locked rewards too, and nobody is jailed for a single epoch's noise. */
-function refuseStaking(
-  values: Record<ParamName, bigint>,
-  refuse: (field: string, expected: string) => never,
-): void {
-  const { evidenceEpochs, unbondingEpochs, rewardLockEpochs, electionWindowEpochs } = values;
-  if (evidenceEpochs < 1n || evidenceEpochs > EVIDENCE_EPOCHS_MAX)
-    refuse("evidenceEpochs", `1 … ${EVIDENCE_EPOCHS_MAX}`);
-  if (unbondingEpochs <= evidenceEpochs) refuse("unbondingEpochs", "more than evidenceEpochs");
-  if (unbondingEpochs > 2n ** 20n) refuse("unbondingEpochs", "at most 1048576");
-  if (rewardLockEpochs < evidenceEpochs) refuse("rewardLockEpochs", "at least evidenceEpochs");
-  if (values.jailEpochs > 2n ** 20n) refuse("jailEpochs", "at most 1048576");
-  for (const name of ["exitWeightPercent", "slashPercent", "presenceMinPercent"] as const)
-    if (values[name] > 100n) refuse(name, "0 … 100");
-  if (values.presenceEpochs < 1n || values.presenceEpochs > 255n) refuse("presenceEpochs", "1 … 255");
-  if (electionWindowEpochs < 1n || electionWindowEpochs > ELECTION_WINDOW_MAX)
-    refuse("electionWindowEpochs", `1 … ${ELECTION_WINDOW_MAX}`);
 }
 
 /** Place of a height within its epoch, 1 … epochHeights. Genesis, height 0, is before epoch 0. */
@@ -294,6 +301,6 @@ export function epochOfHeight(height: number, params: Params): number {
 }
 
 /** Last place of an epoch whose block takes submissions; the slices to open are drawn at its end. */
-export function closePlace(params: Params): number {
+export function closePlace(params: Pick<Params, "epochHeights" | "submitPercent">): number {
   return Math.max(1, Number((params.epochHeights * params.submitPercent) / 100n));
 }

@@ -3,7 +3,8 @@
  * so that a refused transaction leaves no trace. Its signature is a check of its own (checks.ts).
  */
 import { type Fault, fault } from "../primitives/faults.ts";
-import { share, subtract, ZERO } from "../primitives/units.ts";
+import { type Amount, share, subtract } from "../primitives/units.ts";
+import type { Account } from "../types/account.ts";
 import { addressOf, type Transaction } from "../types/transaction.ts";
 import type { Context, Decision, Sender } from "./context.ts";
 import { holdoutReveal } from "./holdout-reveal.ts";
@@ -45,22 +46,18 @@ function decide(state: State, sender: Sender, { operation }: Transaction, contex
   }
 }
 
-/** Why the operation alone would be refused on this state; writes nothing. For admission. */
-export function checkOperation(state: State, transaction: Transaction, context: Context): Fault | undefined {
-  const address = addressOf(transaction.publicKey);
-  const balance = getAccount(state, address)?.balance ?? ZERO;
-  const available = balance > transaction.fee ? subtract(balance, transaction.fee) : ZERO;
-  const sender = { address, publicKey: transaction.publicKey, available };
-  const decision = decide(state, sender, transaction, context);
-  return typeof decision === "function" ? undefined : decision;
-}
+type Prepared = {
+  readonly account: Account;
+  readonly available: Amount;
+  readonly carryOut: () => void;
+};
 
-/** Applies a transaction, or says why not and writes nothing. */
-export function applyTransaction(
+/** Everything that is asked before anything is written; its fault is why the state would refuse it now. */
+export function prepareTransaction(
   state: State,
   transaction: Transaction,
   context: Context,
-): Fault | undefined {
+): Fault | Prepared {
   const address = addressOf(transaction.publicKey);
   const account = getAccount(state, address);
   const { fee, nonce } = transaction;
@@ -77,12 +74,23 @@ export function applyTransaction(
     transaction,
     context,
   );
-  if (typeof decision !== "function") return decision;
+  return typeof decision === "function" ? { account, available, carryOut: decision } : decision;
+}
 
+/** Applies a transaction, or says why not and writes nothing. */
+export function applyTransaction(
+  state: State,
+  transaction: Transaction,
+  context: Context,
+): Fault | undefined {
+  const prepared = prepareTransaction(state, transaction, context);
+  if ("code" in prepared) return prepared;
+  const { account, available, carryOut } = prepared;
+  const { fee, nonce } = transaction;
   putAccount(state, { ...account, nonce: nonce + 1, balance: available });
   const burned = share(fee, 1n, 2n);
   addToSupply(state, "burned", burned);
   credit(state, state.validators.getReadonly(context.proposer).account, subtract(fee, burned));
-  decision();
+  carryOut();
   return undefined;
 }

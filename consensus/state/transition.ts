@@ -10,8 +10,8 @@ import { Height, type ValidatorIndex } from "../primitives/units.ts";
 import { BLOCK_BYTES_MAX, type Block, BlockType, type Body, bodyRoot, type Header } from "../types/block.ts";
 import { type Certificate, signersOf } from "../types/certificate.ts";
 import { EVIDENCE_MAX } from "../types/evidence.ts";
-import { nullifierOf } from "../types/submission.ts";
-import { transactionId } from "../types/transaction.ts";
+import { nullifierOf, SubmissionType } from "../types/submission.ts";
+import { TransactionType, transactionId } from "../types/transaction.ts";
 import { proposerOf, type ValidatorSet } from "../types/validator-set.ts";
 import { VoteKind } from "../types/vote.ts";
 import { applySubmission } from "./apply-submission.ts";
@@ -85,8 +85,10 @@ function applyLateCertificate(
   const distance = Number(params.lateDistance);
   const { subject } = late;
   const ancestor = state.recent.getReadonly((state.height - distance) % RECENT_BLOCKS);
+  // A bit beyond the set would be no member's; a list of it has no such place.
   const right =
     place > distance &&
+    late.signers.bitLen === state.presence.present.length &&
     subject.kind === VoteKind.notarize &&
     subject.epoch === state.epoch &&
     equalBytes(subject.blockHash, ancestor);
@@ -154,9 +156,12 @@ export type BuildInput = {
   readonly evidence: Body["evidence"];
 };
 
+/** SSZ's offset in front of each element of a list whose elements vary in size. */
+const OFFSET_BYTES = 4;
+
 /**
- * Builds a block: takes the candidates in their order, drops those that the state refuses, and fills in
- * the roots. Candidates' signatures and proofs were verified by the mempool.
+ * Builds a block: takes the candidates in their order while there is room, drops those that the state
+ * refuses, and fills in the roots. Candidates' signatures and proofs were verified by the mempool.
  */
 export function buildBlock(
   parent: Parent,
@@ -178,20 +183,44 @@ export function buildBlock(
   const evidence = input.evidence
     .slice(0, EVIDENCE_MAX)
     .filter((it) => applyEvidence(state, it, params) === undefined);
-  const transactions = input.transactions
-    .slice(0, Number(params.transactionsMax))
-    .filter((it) => applyTransaction(state, it, context) === undefined);
-  const submissions = input.submissions
-    .slice(0, Number(params.submissionsMax))
-    .filter((it) => !("code" in applySubmission(state, it, context)));
-  const body: Body = {
+  const empty: Body = {
     beaconReveal: input.beaconReveal,
     parentCertificate: input.parentCertificate === undefined ? [] : [input.parentCertificate],
     lateCertificate: late !== undefined || input.lateCertificate === undefined ? [] : [input.lateCertificate],
-    transactions,
-    submissions,
+    transactions: [],
+    submissions: [],
     evidence,
   };
+  let room = BLOCK_BYTES_MAX - BlockType.value_serializedSize({ header: partial, body: empty } as never);
+  const take = <T>(
+    candidates: readonly T[],
+    max: bigint,
+    sizeOf: (it: T) => number,
+    apply: (it: T) => boolean,
+  ): T[] => {
+    const taken: T[] = [];
+    for (const it of candidates) {
+      if (taken.length >= max) break;
+      const bytes = sizeOf(it) + OFFSET_BYTES;
+      if (bytes > room || !apply(it)) continue;
+      room -= bytes;
+      taken.push(it);
+    }
+    return taken;
+  };
+  const transactions = take(
+    input.transactions,
+    params.transactionsMax,
+    (it) => TransactionType.value_serializedSize(it),
+    (it) => applyTransaction(state, it, context) === undefined,
+  );
+  const submissions = take(
+    input.submissions,
+    params.submissionsMax,
+    (it) => SubmissionType.value_serializedSize(it),
+    (it) => !("code" in applySubmission(state, it, context)),
+  );
+  const body: Body = { ...empty, transactions, submissions };
   const receipt: BlockReceipt = {
     transactions: transactions.map((it) => transactionId(state.chain, it)),
     submissions: submissions.map(nullifierOf),

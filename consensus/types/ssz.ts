@@ -17,8 +17,8 @@ import type { Amount, Epoch, Height, ValidatorIndex, View } from "../primitives/
 export const uint8 = new UintNumberType(1);
 export const uint16 = new UintNumberType(2);
 export const uint32 = new UintNumberType(4);
-/** Decoders refuse values past 2^53 (see {@link decode}), because they don't encode back to themselves. */
-export const uint64 = new UintNumberType(8);
+/** Decoders refuse values past 2^53 − 1: a number holds only some of them, and those would even encode back. */
+export const uint64 = safeUint64();
 export const bigint64 = new UintBigintType(8);
 export const bigint128 = new UintBigintType(16);
 
@@ -42,10 +42,18 @@ export const SignersType = new BitListType(SEATS_MAX);
 
 export const ZERO32: Uint8Array = new Uint8Array(32);
 
-/**
- * Decodes strictly: a value is taken only if it encodes back to the same bytes. Undefined otherwise.
- * (SSZ alone lets integers past 2^53 lose precision.)
- */
+function safeUint64(): UintNumberType {
+  const type = new UintNumberType(8);
+  const read = type.value_deserializeFromBytes.bind(type);
+  type.value_deserializeFromBytes = (data, start, end) => {
+    const value = read(data, start, end);
+    if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is past 2^53 − 1`);
+    return value;
+  };
+  return type;
+}
+
+/** Decodes strictly: a value is taken only if it encodes back to the same bytes. Undefined otherwise. */
 export function decode<T>(type: Type<T>, bytes: Uint8Array): T | undefined {
   try {
     const value = type.deserialize(bytes);

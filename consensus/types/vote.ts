@@ -69,11 +69,6 @@ export function signingRoot(chain: Uint8Array, subject: Subject): Uint8Array {
   );
 }
 
-/** The 32 bytes that a validator signs to show that it holds its BLS key. */
-export function possessionRoot(chain: Uint8Array, blsKey: Uint8Array): Uint8Array {
-  return hash("possession", chain, blsKey);
-}
-
 /** The 32 bytes that a proposer signs for the beacon: unique for each (epoch, view). */
 export function revealRoot(chain: Uint8Array, epoch: Epoch, view: View): Uint8Array {
   return hash(
@@ -85,4 +80,9 @@ export function revealRoot(chain: Uint8Array, epoch: Epoch, view: View): Uint8Ar
     uint64Bytes(0),
     ZERO32,
   );
+}
+
+/** What a validator signs to show that it holds its BLS key: without it, keys may not be aggregated. */
+export function possessionRoot(chain: Uint8Array, blsKey: Uint8Array): Uint8Array {
+  return hash("possession", chain, blsKey);
 }

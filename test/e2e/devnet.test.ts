@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Devnet, DevnetEvent } from "../../devnet/devnet.ts";
+import { readDevnet } from "../../devnet/folder.ts";
 import { sameRoots, supplyGap } from "../../devnet/monitor.ts";
 import { waitFor } from "../../pod/wait.ts";
 import { blockAt, rewardsIn, START_MS, startSmallDevnet, statusOf, statusWhen } from "./helpers.ts";
@@ -12,7 +13,7 @@ let devnet: Devnet;
 before(
   async () => {
     devnet = await startSmallDevnet({
-      params: { epochHeights: 24n },
+      params: { epochHeights: 48n },
       onEvent: (event) => events.push(event),
     });
   },
@@ -86,6 +87,10 @@ test("the summary has one state root for all nodes, and counts no restart that w
 });
 
 test("a process that dies by itself is started again and counted", { timeout: 60_000 }, async () => {
+  assert.deepEqual(
+    events.filter(({ kind }) => kind === "ended" || kind === "crash"),
+    [],
+  );
   const pid = await pidOf("clinic-1");
   process.kill(pid, "SIGKILL");
   await waitFor("restart", async () => (devnet.restarts() === 1 ? true : undefined), { timeoutMs: 30_000 });
@@ -93,7 +98,6 @@ test("a process that dies by itself is started again and counted", { timeout: 60
 });
 
 async function pidOf(pod: string): Promise<number> {
-  const { readDevnet } = await import("../../devnet/folder.ts");
   const pid = (await readDevnet(devnet.dir))?.pods.find(({ name }) => name === pod)?.pid;
   assert.ok(pid !== undefined);
   return pid;

@@ -86,17 +86,41 @@ test("each epoch's slot is proved while the last proof is still followed", async
   );
 });
 
-test("a proof that the window's close overtakes is skipped with the reason", async () => {
+test("a proof that ends after the close is not sent, and the prover is left to end it", async () => {
   const chain = createFakeChain();
   const pod = start(chain);
   pod.prover.hold = true;
   await pod.seen("proving");
   chain.place = 7;
+  await waitFor("a look", async () => (chain.calls.length > 20 ? true : undefined), { everyMs: 1 });
+  assert.ok(!stagesOf(pod.events).includes("skipped"));
+  pod.prover.release();
   await pod.seen("skipped");
   await pod.stop();
   const skipped = pod.events.find((event) => "stage" in event && event.stage === "skipped");
   assert.equal(skipped?.code, "submission/window-closed");
   assert.equal(chain.submissions.length, 0);
+});
+
+test("a slot whose window is closed already is skipped without proving", async () => {
+  const chain = createFakeChain();
+  chain.place = 7;
+  const pod = start(chain);
+  await pod.seen("skipped");
+  await pod.stop();
+  assert.deepEqual([stagesOf(pod.events), pod.prover.started], [["drawn", "skipped"], 0]);
+});
+
+test("a proof that runs into the next epoch is ended for the next slot", async () => {
+  const chain = createFakeChain();
+  const pod = start(chain);
+  pod.prover.hold = true;
+  await pod.seen("proving");
+  chain.slots = [slotOf(2)];
+  chain.epoch = 1;
+  await pod.seen("skipped");
+  await waitFor("next proof", async () => (pod.prover.started === 2 ? true : undefined), { everyMs: 1 });
+  await pod.stop();
 });
 
 test("slots drawn for other pods are left alone", async () => {

@@ -180,23 +180,31 @@ export function honestSignals(of: DrawnSlot = drawn): bigint[] {
   return gradientSignals(jobOf(dataset, of, SECRET));
 }
 
-/** A prover whose proofs end when the test says so; each is of the slot that `next` names. */
-export function createFakeProver(
-  signals: () => bigint[],
-): Pick<Prover, "prove"> & { hold: boolean; readonly started: number } {
+/** A prover whose proofs end at once, or when the test releases them. */
+export type FakeProver = Pick<Prover, "prove"> & { hold: boolean; readonly started: number; release(): void };
+
+export function createFakeProver(signals: () => bigint[]): FakeProver {
   let started = 0;
-  return {
+  let held: (() => void)[] = [];
+  const prover: FakeProver = {
     hold: false,
     get started() {
       return started;
     },
-    prove(_inputs, { signal, onProgress } = {}) {
+    release: () => {
+      for (const end of held) end();
+      held = [];
+    },
+    prove: (_inputs, { signal, onProgress } = {}) => {
       started++;
       onProgress?.(50);
       return new Promise((resolve, reject) => {
+        const end = (): void => resolve({ proof: new Uint8Array(128), publicSignals: signals() });
         signal?.addEventListener("abort", () => reject(new FaultError("prover/cancelled")), { once: true });
-        if (!this.hold) resolve({ proof: new Uint8Array(128), publicSignals: signals() });
+        if (prover.hold) held.push(end);
+        else end();
       });
     },
   };
+  return prover;
 }
