@@ -9,12 +9,14 @@ import { addGenesis } from "./genesis.ts";
 import { addNode } from "./node.ts";
 import { addPod } from "./pod.ts";
 import { addQueries } from "./query.ts";
+import { addValidator } from "./validator.ts";
 
 const EXAMPLES = `Examples:
   zkp devnet                                   four validators, three pods, generated data
   zkp devnet --data cells.csv --label diagnosis --positive M --for 3m
   zkp task show                                models, accuracy and pay of the first task
   zkp pod run --dir pods/clinic-0              prove on private rows, follow the rewards
+  zkp validator status                         who has a seat, with which weight
   zkp rpc chain_status                         any method of a node
 `;
 
@@ -33,6 +35,7 @@ export function createProgram(signal: AbortSignal): Command {
   addDevnet(program, signal);
   addNode(program, signal);
   addPod(program, signal);
+  addValidator(program, signal);
   addQueries(program, signal);
   addGenesis(program);
   for (const command of allOf(program))

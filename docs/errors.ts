@@ -18,6 +18,7 @@ const GROUPS: Readonly<Record<number, string>> = {
   6: "RPC",
   7: "Nodes",
   8: "Configuration, keys, tables, circuits",
+  9: "Validators and evidence",
 };
 
 const HEAD = `# Errors

@@ -45,7 +45,8 @@ Genesis refuses a set of parameters unless all of this holds:
 - every value is within its bounds, which are what the state, the encodings, a number and a timer have room for (\`BOUNDS\` in the same file);
 - \`proposalTimeoutMs\` is more than \`blockIntervalMs + linkDelayMs\`, and \`notarizationTimeoutMs\` more than \`proposalTimeoutMs\`;
 - at least one block for reveals lies between the close that \`submitPercent\` gives and the epoch's last block;
-- \`rewardLockEpochs\` is at least \`podEvidenceEpochs\` and below ${LOCK_EPOCHS_MAX}.
+- \`rewardLockEpochs\` is at least \`podEvidenceEpochs\` and below ${LOCK_EPOCHS_MAX};
+- \`evidenceEpochs\` is below \`unbondingEpochs\` and at most \`rewardLockEpochs\`.
 `;
 
 /** The whole file. */

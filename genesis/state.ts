@@ -9,9 +9,10 @@ import { Amount, add, Epoch, Height, ZERO } from "../consensus/primitives/units.
 import { openRound } from "../consensus/state/draws.ts";
 import { getAccount, getDataset, getPod, putAccount, putDataset, putPod } from "../consensus/state/maps.ts";
 import { slotsAsked } from "../consensus/state/pods.ts";
-import { writeSet } from "../consensus/state/sets.ts";
+import { seat } from "../consensus/state/seating.ts";
 import { resetPresence } from "../consensus/state/settle-epoch.ts";
 import {
+  newValidator,
   RoundType,
   type State,
   StateType,
@@ -96,7 +97,7 @@ function addValidators(state: State, chain: Uint8Array, document: GenesisDocumen
       refuse(`${field}.stake`, "a genesis supply of at most supplyMax");
     const account = addressOf(fromHex(publicKey, 32));
     ensureAccount(state, account);
-    state.validators.push(ValidatorType.toViewDU({ blsKey: key, account, stake: staked }));
+    state.validators.push(ValidatorType.toViewDU(newValidator(key, account, staked, Epoch(0))));
     addToSupply(state, "staked", staked);
   }
 }
@@ -254,9 +255,7 @@ export function genesisState(document: GenesisDocument): Genesis {
   addPods(state, document, params);
   state.supply.genesis = add(state.supply.genesis, state.supply.staked, state.supply.bonded);
   if (state.supply.genesis > params.supplyMax) refuse("accounts", "a genesis supply of at most supplyMax");
-  writeSet(state, "previous", Epoch(0));
-  writeSet(state, "current", Epoch(0));
-  writeSet(state, "next", Epoch(1));
+  for (const epoch of [Epoch(0), Epoch(1)]) seat(state, epoch, params);
   resetPresence(state);
   addTasks(state, chain, document, params);
   for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, true);

@@ -8,7 +8,7 @@ import { placeInEpoch } from "../consensus/primitives/params.ts";
 import { ValidatorIndex } from "../consensus/primitives/units.ts";
 import { checkSubmission } from "../consensus/state/apply-submission.ts";
 import { prepareTransaction } from "../consensus/state/apply-transaction.ts";
-import { submissionChecks, transactionCheck } from "../consensus/state/checks.ts";
+import { possessionCheck, submissionChecks, transactionCheck } from "../consensus/state/checks.ts";
 import type { Context } from "../consensus/state/context.ts";
 import { getAccount } from "../consensus/state/maps.ts";
 import { nullifierOf, type Submission, submissionRoot } from "../consensus/types/submission.ts";
@@ -25,7 +25,7 @@ const IN_HAND_MAX = 256;
 export type AdmissionComponents = {
   readonly chain: Pick<Chain, "tip" | "params" | "chain">;
   readonly mempool: Mempool;
-  readonly verification: Pick<Verification, "verifyTransaction" | "verifySubmissions">;
+  readonly verification: Pick<Verification, "verifyTransaction" | "verifyPossession" | "verifySubmissions">;
   readonly network: {
     sendTransaction(transaction: Transaction, exceptPeerId?: string): void;
     sendSubmission(submission: Submission, exceptPeerId?: string): void;
@@ -114,6 +114,9 @@ export function createAdmission(components: AdmissionComponents) {
       }
       const wrong = verification.verifyTransaction(transactionCheck(chain.chain, transaction));
       if (wrong !== undefined) return reject(wrong);
+      const possession = possessionCheck(chain.chain, transaction);
+      const unproven = possession === undefined ? undefined : verification.verifyPossession(possession);
+      if (unproven !== undefined) return reject(unproven);
       const full = mempool.addTransaction(transaction);
       if (full !== undefined) return ignore(full);
       network.sendTransaction(transaction, from);

@@ -17,6 +17,7 @@ import type { Certificate } from "../consensus/types/certificate.ts";
 import type { ValidatorSet } from "../consensus/types/validator-set.ts";
 import type { Vote } from "../consensus/types/vote.ts";
 import type { Chain } from "./chain.ts";
+import type { EvidencePool } from "./evidence.ts";
 import { createFetcher } from "./fetcher.ts";
 import type { Log } from "./log.ts";
 import type { Network, PeerInfo } from "./network/network.ts";
@@ -25,6 +26,7 @@ import type { Signer } from "./signer.ts";
 import type { StoreOp } from "./store/ops.ts";
 import type { Store } from "./store/store.ts";
 import { createTurn, type Turn } from "./turn.ts";
+import type { Witness } from "./witness.ts";
 
 /** Inputs that wait for their turn; past it the network's are dropped, which the protocol bears. */
 const INPUTS_MAX = 4_096;
@@ -39,6 +41,8 @@ export type DriverComponents = {
   readonly network: Pick<Network, "sendVote" | "sendCertificate" | "sendProposal" | "request" | "peers">;
   readonly signer: Signer | undefined;
   readonly mempool: ProposerComponents["mempool"];
+  readonly evidence: ProposerComponents["evidence"] & Pick<EvidencePool, "add">;
+  readonly witness: Pick<Witness, "observe">;
   readonly log: Log;
   /** The node lacks an ancestor of something final, or hears of a later epoch. */
   onBehind(): void;
@@ -52,7 +56,7 @@ export type Driver = ReturnType<typeof createDriver>;
 type Item = Input | { readonly kind: "turn" };
 
 export function createDriver(components: DriverComponents) {
-  const { chain, store, network, signer, mempool, log, onBehind, onFatal } = components;
+  const { chain, store, network, signer, log, onBehind, onFatal } = components;
   const { params } = chain;
   const queue: Item[] = [];
   const early: (() => void)[] = [];
@@ -235,12 +239,7 @@ export function createDriver(components: DriverComponents) {
     buildTimer = setTimeout(() => {
       if (stopped || signer === undefined || of === undefined || of !== engine || of.view !== effect.view)
         return;
-      const block = propose(effect, {
-        chain,
-        mempool,
-        signer,
-        lateCertificate: (view) => of.lateCertificate(view),
-      });
+      const block = propose(effect, { ...components, signer, lateCertificate: of.lateCertificate });
       push({ kind: "built", view: effect.view, block });
     }, delay);
   };
@@ -304,9 +303,10 @@ export function createDriver(components: DriverComponents) {
         log.warn({ validator: it.from, reason: it.reason }, "validator misbehaves");
         return;
       case "equivocation":
-        log.error({ validator: it.first.signer, view: it.first.subject.view }, "validator equivocates");
+        components.evidence.add({ selector: 0, value: { first: it.first, second: it.second } });
         return;
       case "contradiction":
+        components.evidence.add({ selector: 1, value: { first: it.first, second: it.second } });
         log.error(
           { epoch: it.first.subject.epoch, view: it.first.subject.view },
           "two certificates contradict each other",
@@ -333,6 +333,7 @@ export function createDriver(components: DriverComponents) {
   };
 
   function onVote(vote: Vote, from: PeerInfo): void {
+    components.witness.observe(vote, from.blsKey, engine?.view ?? View(0));
     if (!isOfThisEpoch(vote.subject.epoch, () => onVote(vote, from))) return;
     const position = positionOf(from.blsKey);
     // Only a seated validator's own votes travel here; relayed ones would have to be verified one by one.

@@ -16,6 +16,7 @@ import { type FinalizedEvent, openChain } from "./chain.ts";
 import { createChanges } from "./changes.ts";
 import type { NodeConfig } from "./config.ts";
 import { createDriver } from "./driver.ts";
+import { createEvidencePool } from "./evidence.ts";
 import { createFaucet } from "./faucet.ts";
 import { blsSecretKey, libp2pKey, loadKey } from "./keys.ts";
 import type { Log } from "./log.ts";
@@ -28,6 +29,7 @@ import { createRpcServer } from "./rpc/server.ts";
 import { createSigner } from "./signer.ts";
 import { openStore } from "./store/store.ts";
 import { createVerification } from "./verification.ts";
+import { createWitness } from "./witness.ts";
 
 export type NodeOptions = {
   readonly dir: string;
@@ -124,6 +126,8 @@ export async function startNode(
         );
       }
     }
+    evidence.onFinalized(chain.final().state);
+    void witness.onFinalized();
     changes.notify();
   };
 
@@ -161,6 +165,11 @@ export async function startNode(
         if (verdict.kind === "reject")
           log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid submission");
       },
+      onEvidence(it, from) {
+        const verdict = evidence.add(it, from.peerId);
+        if (verdict.kind === "reject")
+          log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed false evidence");
+      },
       onRequest: answers,
       onPeer(event, peer) {
         if (event === "connected") greet(peer);
@@ -178,12 +187,16 @@ export async function startNode(
     },
     onPooled: () => changes.notify(),
   });
+  const evidence = createEvidencePool({ chain, network, log });
+  const witness = createWitness({ chain, store, evidence, log });
   const driver = createDriver({
     chain,
     store,
     network,
     signer,
     mempool,
+    evidence,
+    witness,
     log,
     onBehind: () => catchUp.start(),
     onFatal,
@@ -199,6 +212,7 @@ export async function startNode(
   const greet = ({ peerId }: PeerInfo): void => {
     const certificate = chain.finalCertificate();
     if (certificate !== undefined) network.sendCertificateTo(peerId, certificate);
+    for (const it of evidence.all()) network.sendEvidenceTo(peerId, it);
     const { transactions, submissions } = mempool.all();
     for (const it of transactions) network.sendTransactionTo(peerId, it);
     for (const it of submissions) network.sendSubmissionTo(peerId, it);
@@ -216,8 +230,10 @@ export async function startNode(
         chainId: document.chainId,
         chain,
         store,
+        genesis,
         mempool,
         admission,
+        evidence,
         life,
         changes,
         counters,

@@ -7,6 +7,7 @@ import { type Block, blockHash } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
 import { proposerOf } from "../consensus/types/validator-set.ts";
 import type { Chain } from "./chain.ts";
+import type { EvidencePool } from "./evidence.ts";
 import type { Mempool } from "./mempool.ts";
 import type { Signer } from "./signer.ts";
 
@@ -15,6 +16,7 @@ type Build = Extract<Effect, { kind: "build" }>;
 export type ProposerComponents = {
   readonly chain: Pick<Chain, "find" | "addBuilt" | "ancestor" | "params">;
   readonly mempool: Pick<Mempool, "candidates">;
+  readonly evidence: Pick<EvidencePool, "candidates">;
   readonly signer: Pick<Signer, "reveal">;
   /** The notarization of a view with all signatures heard since. */
   lateCertificate(view: View): Certificate | undefined;
@@ -28,7 +30,7 @@ export function sendDelayMs(parentTimestampMs: number, enteredMs: number, interv
 
 /** The block for a view, on a parent that is executed here; undefined if it is not. */
 export function propose(build: Build, components: ProposerComponents): Block | undefined {
-  const { chain, mempool, signer, lateCertificate } = components;
+  const { chain, mempool, evidence, signer, lateCertificate } = components;
   const { params } = chain;
   const parent = chain.find(build.parentHash);
   if (parent === undefined) return undefined;
@@ -52,6 +54,7 @@ export function propose(build: Build, components: ProposerComponents): Block | u
       parentCertificate: build.parentCertificate,
       lateCertificate: ancestor === undefined ? undefined : lateCertificate(ancestor.view),
       ...mempool.candidates(state),
+      evidence: evidence.candidates(state),
     },
     params,
   );

@@ -10,7 +10,7 @@ import type { Verifier } from "../circuits/verify.ts";
 import { verifyAggregate } from "../consensus/primitives/bls.ts";
 import { toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, fault } from "../consensus/primitives/faults.ts";
-import type { Checks, Ed25519Check, SubmissionChecks } from "../consensus/state/checks.ts";
+import type { BlsCheck, Checks, Ed25519Check, SubmissionChecks } from "../consensus/state/checks.ts";
 import { verifyEd25519 } from "./keys.ts";
 
 const REMEMBERED_MAX = 16_384;
@@ -69,6 +69,10 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
 
   return {
     verifyTransaction,
+    verifyPossession: ({ keys: [key], message, signature }: BlsCheck): Fault | undefined =>
+      key !== undefined && verifyAggregate(message, [key], signature)
+        ? undefined
+        : fault("validator/possession"),
     verifySubmissions,
     /** A block's checks: the first fault, or undefined if all hold. */
     async verifyChecks(checks: Checks): Promise<Fault | undefined> {

@@ -135,6 +135,8 @@ const Supply = z.object({
   staked: Uint64,
   bonded: Uint64,
   locked: Uint64,
+  /** A part of what is burned: penalties of validators. */
+  slashed: Uint64,
   circulating: Uint64,
 });
 
@@ -184,6 +186,40 @@ const BlockInfo = z.object({
 });
 export type BlockInfo = z.infer<typeof BlockInfo>;
 
+const ProofBytes = hexUpTo(2 * 1024 * 1024);
+
+const ValidatorInfo = z.object({
+  /** Place in the state's list, as blocks name proposers. */
+  validator: Count,
+  blsKey: hexOf(48),
+  account: AddressText,
+  status: z.enum(["active", "exiting", "jailed", "unbonding", "withdrawn"]),
+  stake: Uint64,
+  /** Voting weight in this epoch's set and in the next one's; 0 without a seat. */
+  weight: Uint64,
+  nextWeight: Uint64,
+  joinedEpoch: Uint64,
+  /** First epoch in which it may withdraw; absent unless it unbonds. */
+  withdrawableEpoch: Uint64.optional(),
+  /** First epoch in which it may unjail; absent unless it is jailed. */
+  jailedUntil: Uint64.optional(),
+  /** Missed epochs in a row. */
+  absentEpochs: Count,
+  slashes: Count,
+  /** nzkp burned of it. */
+  slashed: Uint64,
+});
+export type ValidatorInfo = z.infer<typeof ValidatorInfo>;
+
+const ValidatorList = z.object({
+  epoch: Uint64,
+  /** Of this epoch's set. */
+  totalWeight: Uint64,
+  quorum: Uint64,
+  stakeMin: Uint64,
+  validators: z.array(ValidatorInfo),
+});
+
 const heightOrHash = z.strictObject({ height: Uint64.optional(), hash: Hash.optional() });
 const waitMs = z.number().int().min(0).max(30_000).default(10_000);
 
@@ -202,6 +238,23 @@ export const METHODS = {
       locked: Uint64,
     }),
   },
+  /** For light clients: SSZ of a SetProof, the set of epoch 0 under the genesis root. */
+  chain_genesisProof: { params: none, result: z.object({ proof: ProofBytes }) },
+  /** SSZ of an EpochProof: that an epoch has ended, and the set of the next. */
+  chain_epochProof: {
+    params: z.strictObject({ epoch: Uint64 }),
+    result: z.object({ proof: ProofBytes }),
+  },
+  /** SSZ of an AccountProof at the newest final block. */
+  chain_accountProof: {
+    params: z.strictObject({ address: AddressText }),
+    result: z.object({ proof: ProofBytes }),
+  },
+  /** SSZ of a SubmissionProof: that a proof is in a final block. */
+  proof_inclusion: { params: z.strictObject({ id: Hash }), result: z.object({ proof: ProofBytes }) },
+  /** Every validator that the state knows, withdrawn ones included. */
+  validator_list: { params: none, result: ValidatorList },
+  validator_get: { params: z.strictObject({ blsKey: hexOf(48) }), result: ValidatorInfo },
   task_list: { params: none, result: z.object({ tasks: z.array(TaskSummary) }) },
   task_get: { params: z.strictObject({ task: Hash }), result: TaskDetail },
   /** SSZ of a submission; idempotent. Returns as soon as the proof is verified and pooled. */
@@ -235,6 +288,11 @@ export const METHODS = {
   /** SSZ of a signed transaction; idempotent. */
   tx_submit: { params: z.strictObject({ transaction: hexUpTo(128 * 1024) }), result: TxStatus },
   tx_wait: { params: z.strictObject({ id: Hash, timeoutMs: waitMs }), result: TxStatus },
+  /** SSZ of a piece of evidence against a validator; idempotent. Anybody may watch for it. */
+  evidence_submit: {
+    params: z.strictObject({ evidence: hexUpTo(16 * 1024) }),
+    result: z.object({ id: Hash }),
+  },
   /** Development chains only: sends up to 1,000 ZKP from the faucet account. */
   dev_faucet: {
     params: z.strictObject({ address: AddressText, amount: Uint64 }),

@@ -297,6 +297,7 @@ export const FAULTS = {
   ],
   "block/transaction": [5010, false, "A transaction of the block is invalid.", "Report the proposer."],
   "block/submission": [5011, false, "A submission of the block is invalid.", "Report the proposer."],
+  "block/evidence": [5013, false, "A piece of evidence in the block is invalid.", "Report the proposer."],
   "block/unknown": [5012, true, "The node has no such block.", "Ask for a height up to the finalized one."],
 
   "rpc/parse": [6001, false, "The body is not JSON.", "Send one JSON-RPC 2.0 request as UTF-8 JSON."],
@@ -438,6 +439,88 @@ export const FAULTS = {
   ],
   "prover/cancelled": [8012, true, "The proof was cancelled.", "Start it again if it is still wanted."],
   "prover/busy": [8013, true, "Too many proofs wait for their turn.", "Wait for some to end and try again."],
+
+  "validator/unknown": [
+    9001,
+    false,
+    "No validator has this key.",
+    "List the validators with validator_list.",
+  ],
+  "validator/key-used": [
+    9002,
+    false,
+    "The BLS key was registered before.",
+    "Make a new key: one key is one validator, once.",
+  ],
+  "validator/possession": [
+    9003,
+    false,
+    "The proof of possession does not verify.",
+    "Sign the possession message with the BLS key, for this chain id.",
+  ],
+  "validator/stake-low": [
+    9004,
+    false,
+    "The stake is below the minimum.",
+    "Stake at least stakeMin; validator_list shows it.",
+  ],
+  "validator/limit": [
+    9005,
+    true,
+    "There are as many validators as the state has room for.",
+    "Wait until one has withdrawn.",
+  ],
+  "validator/status": [
+    9006,
+    false,
+    "The validator's status does not allow this.",
+    "Read its status with validator_get.",
+  ],
+  "validator/too-early": [9007, true, "The wait has not ended.", "Send it again from the epoch named."],
+
+  "evidence/malformed": [
+    9101,
+    false,
+    "The evidence is not a canonical encoding.",
+    "Send it as the engine reported it.",
+  ],
+  "evidence/no-conflict": [
+    9102,
+    false,
+    "An honest validator may have signed both.",
+    "Only two notarizes, two finalizes, or a nullify and a finalize of one view are evidence.",
+  ],
+  "evidence/window": [
+    9103,
+    false,
+    "The evidence is of an epoch outside the window.",
+    "Send evidence within evidenceEpochs.",
+  ],
+  "evidence/signer": [
+    9104,
+    false,
+    "The signers do not fit the epoch's validator set.",
+    "Both must be of one seated signer, or be certificates with a common signer.",
+  ],
+  "evidence/known": [
+    9105,
+    false,
+    "The validator was slashed for this view already, or for as many as are counted.",
+    "Nothing to do: one view is slashed once.",
+  ],
+  "light/finality": [
+    9201,
+    false,
+    "The header is not shown to be final.",
+    "Ask another node; this one may lie, or be on another chain.",
+  ],
+  "light/branch": [
+    9202,
+    false,
+    "The value is not shown to be in the chain.",
+    "Ask another node; this one may lie, or be on another chain.",
+  ],
+  "evidence/signature": [9106, false, "A signature does not verify.", "Report the peer that sent it."],
 } as const satisfies Record<string, FaultEntry>;
 
 export type FaultCode = keyof typeof FAULTS;

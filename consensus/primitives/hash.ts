@@ -15,6 +15,7 @@ const DOMAINS = [
   "draw-close",
   "draw-slices",
   "draw-slots",
+  "evidence",
   "hello",
   "holdout-leaf",
   "holdout-node",

@@ -142,6 +142,67 @@ export const PARAMS = {
     testnet: 168n,
   },
   podEvidenceEpochs: { unit: "epochs", meaning: "window of evidence against a pod", dev: 2n, testnet: 2n },
+
+  evidenceEpochs: {
+    unit: "epochs",
+    meaning: "age up to which an equivocation of a validator is slashed",
+    dev: 2n,
+    testnet: 168n,
+  },
+  unbondingEpochs: {
+    unit: "epochs",
+    meaning: "from a validator's first epoch without a seat until it may withdraw; slashable meanwhile",
+    dev: 3n,
+    testnet: 336n,
+  },
+  validatorsMin: {
+    unit: "count",
+    meaning: "below so many validators none may leave",
+    dev: 4n,
+    testnet: 4n,
+  },
+  exitWeightPercent: {
+    unit: "%",
+    meaning: "part of the weight that may leave from one epoch's set to the next; one validator always may",
+    dev: 25n,
+    testnet: 25n,
+  },
+  slashPercent: {
+    unit: "%",
+    meaning: "part of stake and locked rewards burned for an equivocation",
+    dev: 5n,
+    testnet: 5n,
+  },
+  correlationFactor: {
+    unit: "times",
+    meaning: "the share of the weight slashed with a validator costs it so many times that share",
+    dev: 3n,
+    testnet: 3n,
+  },
+  presenceMinPercent: {
+    unit: "%",
+    meaning: "presence below which an epoch counts as missed",
+    dev: 10n,
+    testnet: 10n,
+  },
+  presenceEpochs: {
+    unit: "epochs",
+    meaning: "missed epochs in a row after which a validator is jailed",
+    dev: 3n,
+    testnet: 3n,
+  },
+  jailEpochs: {
+    unit: "epochs",
+    meaning: "from a jailed validator's first epoch without a seat until it may ask for one again",
+    dev: 1n,
+    testnet: 24n,
+  },
+  electionWindowEpochs: {
+    unit: "epochs",
+    meaning: "epochs of useful work that election weights follow",
+    dev: 16n,
+    testnet: 16n,
+  },
 } as const satisfies Record<string, Entry>;
 
 export type ParamName = keyof typeof PARAMS;
@@ -163,6 +224,9 @@ export const YEAR_MS = 365n * 24n * 3_600_000n;
 
 /** Longest lock, in epochs, that the state has room for. */
 export const LOCK_EPOCHS_MAX = 1_024n;
+/** Longest evidence window and longest window of useful work, in epochs, that the state has room for. */
+export const EVIDENCE_EPOCHS_MAX = 250n;
+export const ELECTION_WINDOW_MAX = 16n;
 
 /** What the state and the encodings have room for, and what a `number` or a timer holds. */
 const BOUNDS: Partial<Record<ParamName, readonly [least: bigint, most: bigint]>> = {
@@ -188,6 +252,16 @@ const BOUNDS: Partial<Record<ParamName, readonly [least: bigint, most: bigint]>>
   publicLanePercent: [0n, 100n],
   targetMin: [1n, 2n ** 62n],
   emaEpochs: [1n, 2n ** 32n],
+  evidenceEpochs: [1n, EVIDENCE_EPOCHS_MAX],
+  unbondingEpochs: [1n, 2n ** 20n],
+  validatorsMin: [1n, 128n],
+  exitWeightPercent: [0n, 100n],
+  slashPercent: [0n, 100n],
+  correlationFactor: [0n, 100n],
+  presenceMinPercent: [0n, 100n],
+  presenceEpochs: [1n, 255n],
+  jailEpochs: [0n, 2n ** 20n],
+  electionWindowEpochs: [1n, ELECTION_WINDOW_MAX],
 };
 
 export function resolveParams(preset: Preset, overrides: Partial<Record<ParamName, bigint>> = {}): Params {
@@ -212,6 +286,8 @@ export function resolveParams(preset: Preset, overrides: Partial<Record<ParamNam
   if (values.rewardLockEpochs < values.podEvidenceEpochs || values.rewardLockEpochs >= LOCK_EPOCHS_MAX) {
     refuse("rewardLockEpochs", `at least podEvidenceEpochs and below ${LOCK_EPOCHS_MAX}`);
   }
+  if (values.unbondingEpochs <= values.evidenceEpochs) refuse("unbondingEpochs", "more than evidenceEpochs");
+  if (values.rewardLockEpochs < values.evidenceEpochs) refuse("rewardLockEpochs", "at least evidenceEpochs");
   return { ...values, preset };
 }
 

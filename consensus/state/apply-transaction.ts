@@ -4,14 +4,22 @@
  */
 import { type Fault, fault } from "../primitives/faults.ts";
 import { type Amount, share, subtract } from "../primitives/units.ts";
+import type { Account } from "../types/account.ts";
 import { addressOf, type Transaction } from "../types/transaction.ts";
 import type { Context, Decision, Sender } from "./context.ts";
 import { holdoutReveal } from "./holdout-reveal.ts";
 import { credit, getAccount, putAccount } from "./maps.ts";
 import { datasetRegister, podEnroll, podRegister } from "./pods.ts";
-import type { Account, State } from "./state.ts";
+import type { State } from "./state.ts";
 import { addToSupply } from "./supply.ts";
 import { transfer } from "./transfer.ts";
+import {
+  validatorExit,
+  validatorJoin,
+  validatorTopUp,
+  validatorUnjail,
+  validatorWithdraw,
+} from "./validators.ts";
 
 function decide(state: State, sender: Sender, { operation }: Transaction, context: Context): Decision {
   switch (operation.selector) {
@@ -25,6 +33,16 @@ function decide(state: State, sender: Sender, { operation }: Transaction, contex
       return podEnroll(state, sender, operation.value, context);
     case 4:
       return holdoutReveal(state, sender, operation.value, context);
+    case 5:
+      return validatorJoin(state, sender, operation.value, context);
+    case 6:
+      return validatorTopUp(state, sender, operation.value);
+    case 7:
+      return validatorExit(state, sender, operation.value);
+    case 8:
+      return validatorWithdraw(state, sender, operation.value, context);
+    case 9:
+      return validatorUnjail(state, sender, operation.value, context);
   }
 }
 

@@ -4,14 +4,16 @@
  */
 import { type Fault, fault } from "../primitives/faults.ts";
 import type { Block, Header } from "../types/block.ts";
-import { signersOf } from "../types/certificate.ts";
+import { type Certificate, signersOf } from "../types/certificate.ts";
+import type { Evidence } from "../types/evidence.ts";
 import { type Submission, submissionRoot } from "../types/submission.ts";
 import { type Transaction, transactionId } from "../types/transaction.ts";
 import type { ValidatorSet } from "../types/validator-set.ts";
 import { proposerOf, weightOf } from "../types/validator-set.ts";
-import { revealRoot, signingRoot } from "../types/vote.ts";
+import { possessionRoot, revealRoot, signingRoot, type Vote } from "../types/vote.ts";
 import { type AcceptedSubmission, checkSubmission } from "./apply-submission.ts";
 import type { Context } from "./context.ts";
+import { membersAt } from "./sets.ts";
 import type { State } from "./state.ts";
 
 /** Verified with node:crypto's Ed25519. */
@@ -40,8 +42,13 @@ export type SubmissionChecks = {
   readonly proof: ProofCheck;
 };
 
+/** What is wrong with the block if the signature is. */
+type CodedBlsCheck = BlsCheck & {
+  readonly code: "block/reveal" | "block/certificate" | "block/evidence" | "block/transaction";
+};
+
 export type Checks = {
-  readonly bls: readonly (BlsCheck & { readonly code: "block/reveal" | "block/certificate" })[];
+  readonly bls: readonly CodedBlsCheck[];
   readonly transactions: readonly { readonly id: Uint8Array; readonly ed25519: Ed25519Check }[];
   readonly submissions: readonly SubmissionChecks[];
 };
@@ -68,6 +75,26 @@ export function submissionChecks(
   };
 }
 
+/** The proof of possession of a joining validator; no other operation carries a BLS signature. */
+export function possessionCheck(chain: Uint8Array, { operation }: Transaction): BlsCheck | undefined {
+  if (operation.selector !== 5) return undefined;
+  const { blsKey, possession } = operation.value;
+  return { keys: [blsKey], message: possessionRoot(chain, blsKey), signature: possession };
+}
+
+/** Each half of a piece of evidence on its own; none if the state doesn't hold the set, which refuses it anyway. */
+export function evidenceChecks(state: State, { value: { first, second } }: Evidence): BlsCheck[] {
+  const members = membersAt(state, first.subject.epoch);
+  if (members === undefined) return [];
+  const positionsOf = (half: Vote | Certificate): number[] =>
+    "signer" in half ? [half.signer] : signersOf(half);
+  return [first, second].map((half) => ({
+    keys: positionsOf(half).map((position) => members[position]?.blsKey ?? new Uint8Array(48)),
+    message: signingRoot(state.chain, half.subject),
+    signature: half.signature,
+  }));
+}
+
 function revealCheck(state: State, set: ValidatorSet, header: Header, signature: Uint8Array): BlsCheck {
   const key = set.members[proposerOf(set, header.view)]?.blsKey ?? new Uint8Array(48);
   return { keys: [key], message: revealRoot(state.chain, header.epoch, header.view), signature };
@@ -81,7 +108,7 @@ export function collectChecks(
   context: Context,
 ): Checks | Fault {
   const { header, body } = block;
-  const bls: (BlsCheck & { code: "block/reveal" | "block/certificate" })[] = [
+  const bls: CodedBlsCheck[] = [
     { ...revealCheck(parent, set, header, body.beaconReveal), code: "block/reveal" },
   ];
   const late = body.lateCertificate[0];
@@ -97,6 +124,13 @@ export function collectChecks(
       signature: late.signature,
       code: "block/certificate",
     });
+  }
+  for (const evidence of body.evidence) {
+    for (const check of evidenceChecks(parent, evidence)) bls.push({ ...check, code: "block/evidence" });
+  }
+  for (const transaction of body.transactions) {
+    const check = possessionCheck(parent.chain, transaction);
+    if (check !== undefined) bls.push({ ...check, code: "block/transaction" });
   }
   const submissions: SubmissionChecks[] = [];
   for (const [index, submission] of body.submissions.entries()) {

@@ -5,17 +5,8 @@
 import { equalBytes } from "../primitives/bytes.ts";
 import { type Fault, fault } from "../primitives/faults.ts";
 import { type Amount, add, subtract, ZERO } from "../primitives/units.ts";
-import {
-  ACCOUNT_BUCKETS,
-  type Account,
-  AccountType,
-  type Dataset,
-  DatasetType,
-  POD_BUCKETS,
-  type Pod,
-  PodType,
-  type State,
-} from "./state.ts";
+import { ACCOUNT_BUCKETS, type Account, AccountType, bucketOf } from "../types/account.ts";
+import { type Dataset, DatasetType, POD_BUCKETS, type Pod, PodType, type State } from "./state.ts";
 
 /** Entries a bucket may hold before new keys are refused: keys can be ground to fall together. */
 const BUCKET_FULL = 4_096;
@@ -29,9 +20,6 @@ function indexOf<V>(entries: Entries<V>, matches: (entry: V) => boolean): number
   for (let i = 0; i < entries.length; i++) if (matches(entries.getReadonly(i))) return i;
   return -1;
 }
-
-const bucketOf = (key: Uint8Array, buckets: number): number =>
-  ((key[0] ?? 0) * 256 + (key[1] ?? 0)) % buckets;
 
 export function getAccount(state: State, address: Uint8Array): Account | undefined {
   const bucket = state.accounts.getReadonly(bucketOf(address, ACCOUNT_BUCKETS));

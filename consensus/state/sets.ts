@@ -1,11 +1,18 @@
 /**
  * Validator sets. The set of epoch e+1 is a function of the state at the end of e−1, so it is known a
- * whole epoch ahead; the state holds the one before this epoch's, this one's and the next one's.
+ * whole epoch ahead. The state holds, by epoch, the next one, this one and those of the evidence window;
+ * seating.ts says who is in a new one.
  */
-import { Epoch, ValidatorIndex } from "../primitives/units.ts";
-import { SEATS_MAX } from "../types/ssz.ts";
-import { createValidatorSet, type Member, type ValidatorSet } from "../types/validator-set.ts";
-import { SetType, type State } from "./state.ts";
+import { invariant } from "../primitives/faults.ts";
+import type { Epoch } from "../primitives/units.ts";
+import {
+  createValidatorSet,
+  type Member,
+  SETS_KEPT,
+  SetType,
+  type ValidatorSet,
+} from "../types/validator-set.ts";
+import type { State } from "./state.ts";
 
 /**
  * w*: the largest integer with w* ≤ max(1/25, 2/n) · Σ min(stake, w*). What a stake has above it has no
@@ -27,52 +34,47 @@ export function weightCap(stakes: readonly bigint[]): bigint {
   return low;
 }
 
-/** Members for a future epoch, by stake as it stands, in the order of their registration. */
-function membersOf(state: State): { validator: ValidatorIndex; weight: bigint; electionWeight: bigint }[] {
-  const seated: { validator: ValidatorIndex; stake: bigint }[] = [];
-  for (let i = 0; i < state.validators.length; i++) {
-    const { stake } = state.validators.getReadonly(i);
-    if (stake > 0n) seated.push({ validator: ValidatorIndex(i), stake });
-  }
-  seated.sort((a, b) => (a.stake === b.stake ? a.validator - b.validator : a.stake > b.stake ? -1 : 1));
-  const chosen = seated.slice(0, SEATS_MAX).sort((a, b) => a.validator - b.validator);
-  const cap = weightCap(chosen.map(({ stake }) => stake));
-  return chosen.map(({ validator, stake }) => {
-    const weight = stake < cap ? stake : cap;
-    return { validator, weight, electionWeight: weight };
-  });
-}
-
-/** Places in the state's `sets`. The one before is who finalized the block that this epoch builds on. */
-const PLACES = { previous: 0, current: 1, next: 2 } as const;
-export type SetName = keyof typeof PLACES;
+/** Relative to the state's epoch. The one before is who finalized the block that this epoch builds on. */
+const DISTANCE = { previous: -1, current: 0, next: 1 } as const;
+export type SetName = keyof typeof DISTANCE;
 
 /** Writes the set of `epoch`, its proposers shuffled by the beacon as it stands. */
-export function writeSet(state: State, name: SetName, epoch: Epoch): void {
-  state.sets.set(
-    PLACES[name],
-    SetType.toViewDU({ epoch, seed: state.beacon.mix, members: membersOf(state) }),
-  );
+export function writeSet(state: State, epoch: Epoch, members: readonly Member[]): void {
+  const stored = { epoch, seed: state.beacon.mix, members: [...members] };
+  state.sets.set(epoch % SETS_KEPT, SetType.toViewDU(stored));
 }
 
-/** At an epoch's turn: each set takes the place before its own, and a new next one is made. */
-export function turnSets(state: State, next: Epoch): void {
-  for (const place of [PLACES.previous, PLACES.current]) {
-    state.sets.set(place, SetType.toViewDU(state.sets.getReadonly(place + 1).toValue()));
-  }
-  writeSet(state, "next", Epoch(next + 1));
+/** Members of an epoch's set; undefined if the state doesn't hold it. */
+export function membersAt(state: State, epoch: number): readonly Member[] | undefined {
+  if (epoch < 0) return undefined;
+  const stored = state.sets.getReadonly(epoch % SETS_KEPT);
+  return stored.epoch === epoch && stored.members.length > 0
+    ? stored.members.getAllReadonlyValues()
+    : undefined;
 }
 
+/** One member of an epoch's set; undefined if there is none. */
+export function memberAt(state: State, epoch: number, position: number): Member | undefined {
+  const stored = state.sets.getReadonly(epoch % SETS_KEPT);
+  if (stored.epoch !== epoch || position >= stored.members.length) return undefined;
+  return stored.members.getReadonly(position).toValue();
+}
+
+/** The set of an epoch; undefined if the state doesn't hold it. */
+export function setAt(state: State, epoch: number): ValidatorSet | undefined {
+  if (membersAt(state, epoch) === undefined) return undefined;
+  const stored = state.sets.getReadonly(epoch % SETS_KEPT).toValue();
+  return createValidatorSet(stored.epoch, stored.members, stored.seed);
+}
+
+/** In epoch 0 the previous set is the first one. */
 export function validatorSet(state: State, name: SetName): ValidatorSet {
-  const { epoch, seed, members } = state.sets.getReadonly(PLACES[name]).toValue();
-  const full: Member[] = members.map((member) => ({
-    ...member,
-    blsKey: state.validators.getReadonly(member.validator).blsKey,
-  }));
-  return createValidatorSet(epoch, full, seed);
+  const set = setAt(state, Math.max(0, state.epoch + DISTANCE[name]));
+  invariant(set !== undefined, "the state holds the sets around its epoch");
+  return set;
 }
 
 /** Seats of this epoch. */
-export function currentMembers(state: State): readonly { validator: ValidatorIndex; weight: bigint }[] {
-  return state.sets.getReadonly(PLACES.current).members.getAllReadonly();
+export function currentMembers(state: State): readonly Member[] {
+  return membersAt(state, state.epoch) ?? [];
 }

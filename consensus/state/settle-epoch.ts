@@ -16,7 +16,9 @@ import { openRound, taskOpen } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
 import { issuanceConstants, payouts, settlePublicLane } from "./issuance.ts";
 import { credit, getAccount, getPod, putAccount, putPod } from "./maps.ts";
-import { currentMembers, turnSets } from "./sets.ts";
+import { judgePresence, recordWork, seat } from "./seating.ts";
+import { currentMembers } from "./sets.ts";
+import { lockedDebtors, payLockedDebt, settleSlashings } from "./slashing.ts";
 import { bytesText, type Contribution, fromInt64, LockType, type State, toInt32 } from "./state.ts";
 import { addToSupply, takeFromSupply } from "./supply.ts";
 
@@ -100,12 +102,13 @@ function lockReward(state: State, account: Uint8Array, amount: Amount, unlockEpo
 /** Frees what unlocks at the beginning of `epoch`. */
 function unlock(state: State, epoch: number): void {
   const place = epoch % Number(LOCK_EPOCHS_MAX);
+  const debtors = lockedDebtors(state);
   for (const { account, amount } of state.locks.getReadonly(place).getAllReadonly()) {
     const known = getAccount(state, account);
     if (known === undefined) continue;
     putAccount(state, { ...known, locked: subtract(known.locked, amount) });
-    credit(state, account, amount);
     takeFromSupply(state, "locked", amount);
+    credit(state, account, subtract(amount, payLockedDebt(state, debtors, account, amount)));
   }
   state.locks.set(place, state.type.fields.locks.elementType.defaultViewDU());
 }
@@ -226,16 +229,29 @@ export function settleEpoch(state: State, { params }: Context): EpochReceipt {
   addToSupply(state, "treasury", Amount(paid.treasury));
   addToSupply(state, "minted", Amount(locked + paid.treasury));
 
+  recordWork(state, mintedBy(settled, paid.contributions), params);
   turnEpoch(state, params);
   return { minted: Amount(locked + paid.treasury), quality, rounds };
+}
+
+/** What was minted for submissions, by the validator whose blocks carried them. */
+function mintedBy(settled: readonly Settled[], amounts: readonly bigint[]): Map<number, bigint> {
+  const minted = new Map<number, bigint>();
+  const contributions = settled.flatMap((it) => it.contributions);
+  for (const [i, { proposer }] of contributions.entries()) {
+    minted.set(proposer, (minted.get(proposer) ?? 0n) + (amounts[i] ?? 0n));
+  }
+  return minted;
 }
 
 /** Everything that belongs to an epoch begins anew. */
 function turnEpoch(state: State, params: Params): void {
   const next = Epoch(state.epoch + 1);
+  judgePresence(state, params);
   state.epoch = next;
   unlock(state, next);
-  turnSets(state, next);
+  settleSlashings(state, params);
+  seat(state, Epoch(next + 1), params);
   resetPresence(state);
   state.beacon.close = new Uint8Array(32);
   for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params);

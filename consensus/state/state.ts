@@ -15,9 +15,12 @@ import {
   ListBasicType,
   ListCompositeType,
   type ValueOf,
+  VectorBasicType,
   VectorCompositeType,
 } from "@chainsafe/ssz";
-import { LOCK_EPOCHS_MAX } from "../primitives/params.ts";
+import { ELECTION_WINDOW_MAX, LOCK_EPOCHS_MAX } from "../primitives/params.ts";
+import type { Amount, Epoch } from "../primitives/units.ts";
+import { ACCOUNT_BUCKETS, AccountBucketType, BUCKET_MAX } from "../types/account.ts";
 import {
   AmountType,
   Bytes20,
@@ -33,16 +36,16 @@ import {
   uint32,
   uint64,
   ValidatorIndexType,
+  ViewType,
 } from "../types/ssz.ts";
 import { VALUES_MAX } from "../types/submission.ts";
 import { FEATURES_MAX, SLICE_ROWS, SLICES_PER_REVEAL_MAX } from "../types/transaction.ts";
+import { SETS_KEPT, SetType } from "../types/validator-set.ts";
 
 // The native hasher: the default one is five times slower, with the same result.
 setHasher(hasher);
 
-export const ACCOUNT_BUCKETS = 65_536;
 export const POD_BUCKETS = 4_096;
-const BUCKET_MAX = 2 ** 20;
 export const VALIDATORS_MAX = 1_024;
 export const TASKS_MAX = 1_024;
 export const ENROLLMENTS_MAX = 4_096;
@@ -52,16 +55,6 @@ export const DATASETS_PER_POD_MAX = 16;
 const LOCKS_MAX = 2 ** 20;
 /** More than the distance of a late certificate. */
 export const RECENT_BLOCKS = 8;
-
-export const AccountType = new ContainerNodeStructType({
-  address: Bytes20,
-  nonce: uint64,
-  balance: AmountType,
-  /** Rewards not yet spendable; the entries by epoch are in `locks`. */
-  locked: AmountType,
-});
-export type Account = ValueOf<typeof AccountType>;
-const AccountBucketType = new ListCompositeType(AccountType, BUCKET_MAX);
 
 export const PodType = new ContainerNodeStructType({
   podId: Bytes32,
@@ -89,25 +82,71 @@ export const DatasetType = new ContainerNodeStructType({
 export type Dataset = ValueOf<typeof DatasetType>;
 const DatasetBucketType = new ListCompositeType(DatasetType, BUCKET_MAX);
 
-export const ValidatorType = new ContainerNodeStructType({
+export const ValidatorType = new ContainerType({
   blsKey: Bytes48,
   /** Account that owns the stake and earns fees and rewards. */
   account: Bytes20,
   stake: AmountType,
+  /** A {@link ValidatorStatus}. */
+  status: uint8,
+  /** When it joined. */
+  joined: EpochType,
+  /** First epoch after the last one whose set has a seat for it; 0 before its first seat. */
+  seatedUntil: EpochType,
+  /** When it asked to leave, or had to. */
+  exitEpoch: EpochType,
+  /** First epoch of its unbonding. */
+  unbondFrom: EpochType,
+  /** First epoch in which it may ask for a seat again. */
+  jailedUntil: EpochType,
+  /** Missed epochs in a row. */
+  absentEpochs: uint8,
+  /** Equivocations slashed, and when the first and the last of the open window were; see slashing.ts. */
+  slashes: uint16,
+  slashesOpen: uint16,
+  slashedFirst: EpochType,
+  slashedLast: EpochType,
+  /** Everything burned of it. */
+  slashed: AmountType,
+  /** What its account's locked rewards still owe, burned when they unlock. */
+  lockedDebt: AmountType,
+  /** nzkp minted for submissions that its blocks carried, by epoch modulo the window. */
+  work: new VectorBasicType(bigint64, Number(ELECTION_WINDOW_MAX)),
 });
 export type Validator = ValueOf<typeof ValidatorType>;
 
-const MemberType = new ContainerNodeStructType({
+/**
+ * active: has or gets a seat · exiting: wants to leave, its turn has not come · jailed: was absent, may
+ * come back · unbonding: gets no more seats, still slashable · withdrawn: paid out, its place may be reused.
+ */
+export const ValidatorStatus = { active: 0, exiting: 1, jailed: 2, unbonding: 3, withdrawn: 4 } as const;
+
+export function newValidator(
+  blsKey: Uint8Array,
+  account: Uint8Array,
+  stake: Amount,
+  joined: Epoch,
+): Validator {
+  return { ...ValidatorType.defaultValue(), blsKey, account, stake, joined };
+}
+
+/** Slashings that count against one validator while their window is open. */
+export const SLASHINGS_EACH_MAX = 16;
+const SLASHINGS_MAX = VALIDATORS_MAX * SLASHINGS_EACH_MAX;
+
+/** One validator slashed for one view. Kept while somebody else's penalty may depend on it. */
+export const SlashingType = new ContainerNodeStructType({
   validator: ValidatorIndexType,
-  weight: bigint64,
-  electionWeight: bigint64,
-});
-export const SetType = new ContainerType({
+  /** Of the offence. */
   epoch: EpochType,
-  /** Shuffles the proposers. */
-  seed: Bytes32,
-  members: new ListCompositeType(MemberType, SEATS_MAX),
+  view: ViewType,
+  /** When it was slashed. */
+  at: EpochType,
+  /** Its weight, and all weight, in the set of the offence. */
+  weight: bigint64,
+  totalWeight: bigint128,
 });
+export type Slashing = ValueOf<typeof SlashingType>;
 
 export const EnrollmentType = new ContainerNodeStructType({
   podId: Bytes32,
@@ -197,11 +236,13 @@ export const StateType = new ContainerType({
     staked: AmountType,
     bonded: AmountType,
     locked: AmountType,
+    /** Of what is burned: penalties of validators. */
+    slashed: AmountType,
   }),
   issuance: new ContainerNodeStructType({ target: bigint128, floor: bigint128, ema: bigint128 }),
   validators: new ListCompositeType(ValidatorType, VALIDATORS_MAX),
-  /** Of the epoch before, of this epoch and of the next: see sets.ts. */
-  sets: new VectorCompositeType(SetType, 3),
+  /** By epoch modulo their number, up to the next epoch's: see sets.ts. */
+  sets: new VectorCompositeType(SetType, SETS_KEPT),
   /** Late certificates in this epoch, and how many of them each member of the set signed. */
   presence: new ContainerType({ opportunities: uint32, present: new ListBasicType(uint32, SEATS_MAX) }),
   accounts: new VectorCompositeType(AccountBucketType, ACCOUNT_BUCKETS),
@@ -212,6 +253,7 @@ export const StateType = new ContainerType({
   rounds: new ListCompositeType(RoundType, TASKS_MAX),
   /** Locked rewards by unlock epoch modulo the vector's length. */
   locks: new VectorCompositeType(new ListCompositeType(LockType, LOCKS_MAX), Number(LOCK_EPOCHS_MAX)),
+  slashings: new ListCompositeType(SlashingType, SLASHINGS_MAX),
 });
 export type State = CompositeViewDU<typeof StateType>;
 export type TaskView = CompositeViewDU<typeof TaskType>;

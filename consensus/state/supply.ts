@@ -1,8 +1,11 @@
-/** The supply account: genesis + minted = circulating + staked + bonded + locked + treasury + burned. */
+/**
+ * The supply account: genesis + minted = circulating + staked + bonded + locked + treasury + burned.
+ * `slashed` is a part of what is burned.
+ */
 import { type Amount, add, subtract } from "../primitives/units.ts";
 import type { State } from "./state.ts";
 
-export type SupplyField = "minted" | "burned" | "treasury" | "staked" | "bonded" | "locked";
+export type SupplyField = "minted" | "burned" | "treasury" | "staked" | "bonded" | "locked" | "slashed";
 
 export function addToSupply(state: State, field: SupplyField, amount: Amount): void {
   state.supply[field] = add(state.supply[field], amount);

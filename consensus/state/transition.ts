@@ -9,6 +9,7 @@ import { closePlace, type Params, placeInEpoch } from "../primitives/params.ts";
 import { Height, type ValidatorIndex } from "../primitives/units.ts";
 import { BLOCK_BYTES_MAX, type Block, BlockType, type Body, bodyRoot, type Header } from "../types/block.ts";
 import { type Certificate, signersOf } from "../types/certificate.ts";
+import { EVIDENCE_MAX } from "../types/evidence.ts";
 import { nullifierOf, SubmissionType } from "../types/submission.ts";
 import { TransactionType, transactionId } from "../types/transaction.ts";
 import { proposerOf, type ValidatorSet } from "../types/validator-set.ts";
@@ -18,6 +19,7 @@ import { applyTransaction } from "./apply-transaction.ts";
 import type { Context } from "./context.ts";
 import { closeSubmissions } from "./draws.ts";
 import { type EpochReceipt, settleEpoch } from "./settle-epoch.ts";
+import { applyEvidence } from "./slashing.ts";
 import { fork, RECENT_BLOCKS, type State, stateRoot } from "./state.ts";
 
 export type BlockReceipt = {
@@ -105,6 +107,10 @@ export function applyBody(state: State, header: Header, body: Body, params: Para
   beginBlock(state, header, body.beaconReveal);
   const late = applyLateCertificate(state, body.lateCertificate[0], context.place, params);
   if (late !== undefined) return late;
+  for (const [index, evidence] of body.evidence.entries()) {
+    const refused = applyEvidence(state, evidence, params);
+    if (refused !== undefined) return fault("block/evidence", { index, cause: refused.code });
+  }
   for (const [index, transaction] of body.transactions.entries()) {
     const refused = applyTransaction(state, transaction, context);
     if (refused !== undefined) return fault("block/transaction", { index, cause: refused.code });
@@ -147,6 +153,7 @@ export type BuildInput = {
   readonly lateCertificate: Certificate | undefined;
   readonly transactions: Body["transactions"];
   readonly submissions: Body["submissions"];
+  readonly evidence: Body["evidence"];
 };
 
 /** SSZ's offset in front of each element of a list whose elements vary in size. */
@@ -173,12 +180,16 @@ export function buildBlock(
   const context = contextOf(partial, params);
   beginBlock(state, partial, input.beaconReveal);
   const late = applyLateCertificate(state, input.lateCertificate, context.place, params);
+  const evidence = input.evidence
+    .slice(0, EVIDENCE_MAX)
+    .filter((it) => applyEvidence(state, it, params) === undefined);
   const empty: Body = {
     beaconReveal: input.beaconReveal,
     parentCertificate: input.parentCertificate === undefined ? [] : [input.parentCertificate],
     lateCertificate: late !== undefined || input.lateCertificate === undefined ? [] : [input.lateCertificate],
     transactions: [],
     submissions: [],
+    evidence,
   };
   let room = BLOCK_BYTES_MAX - BlockType.value_serializedSize({ header: partial, body: empty } as never);
   const take = <T>(

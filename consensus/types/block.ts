@@ -1,6 +1,7 @@
 /** Blocks and proposals. A block's hash is its header's SSZ root; the header commits to the body. */
 import { ContainerType, ListCompositeType, type ValueOf } from "@chainsafe/ssz";
 import { CertificateType, OptionalCertificateType } from "./certificate.ts";
+import { EVIDENCE_MAX, type Evidence, EvidenceType } from "./evidence.ts";
 import {
   Bytes32,
   Bytes96,
@@ -46,8 +47,13 @@ export const BodyType = new ContainerType({
   lateCertificate: OptionalCertificateType,
   transactions: new ListCompositeType(TransactionType, TRANSACTIONS_MAX),
   submissions: new ListCompositeType(SubmissionType, SUBMISSIONS_MAX),
+  /** Equivocations; applied before anything else, so that no transaction of the block comes before a penalty. */
+  evidence: new ListCompositeType(EvidenceType, EVIDENCE_MAX),
 });
-export type Body = Omit<ValueOf<typeof BodyType>, "transactions"> & { transactions: Transaction[] };
+export type Body = Omit<ValueOf<typeof BodyType>, "transactions" | "evidence"> & {
+  transactions: Transaction[];
+  evidence: Evidence[];
+};
 
 export const BlockType = new ContainerType({ header: HeaderType, body: BodyType });
 export type Block = { header: Header; body: Body };

@@ -12,7 +12,9 @@ import {
   AmountType,
   Bytes20,
   Bytes32,
+  Bytes48,
   Bytes64,
+  Bytes96,
   decode,
   EpochType,
   rootOf,
@@ -60,6 +62,18 @@ export const HoldoutRevealType = new ContainerType({
   slices: new ListCompositeType(HoldoutSliceType, SLICES_PER_REVEAL_MAX),
 });
 
+export const ValidatorJoinType = new ContainerType({
+  blsKey: Bytes48,
+  /** Signature over H(possession ‖ chain ‖ blsKey). */
+  possession: Bytes96,
+  stake: AmountType,
+});
+export const ValidatorTopUpType = new ContainerType({ blsKey: Bytes48, amount: AmountType });
+/** Exit, withdraw and unjail say only which validator; each is an operation of its own. */
+export const ValidatorExitType = new ContainerType({ blsKey: Bytes48 });
+export const ValidatorWithdrawType = new ContainerType({ blsKey: Bytes48 });
+export const ValidatorUnjailType = new ContainerType({ blsKey: Bytes48 });
+
 /** The selector of each operation is its place in this list: append only. */
 const OperationUnion = new UnionType([
   TransferType,
@@ -67,6 +81,11 @@ const OperationUnion = new UnionType([
   DatasetRegisterType,
   PodEnrollType,
   HoldoutRevealType,
+  ValidatorJoinType,
+  ValidatorTopUpType,
+  ValidatorExitType,
+  ValidatorWithdrawType,
+  ValidatorUnjailType,
 ]);
 
 export type Operation =
@@ -74,7 +93,12 @@ export type Operation =
   | { readonly selector: 1; readonly value: ValueOf<typeof PodRegisterType> }
   | { readonly selector: 2; readonly value: ValueOf<typeof DatasetRegisterType> }
   | { readonly selector: 3; readonly value: ValueOf<typeof PodEnrollType> }
-  | { readonly selector: 4; readonly value: ValueOf<typeof HoldoutRevealType> };
+  | { readonly selector: 4; readonly value: ValueOf<typeof HoldoutRevealType> }
+  | { readonly selector: 5; readonly value: ValueOf<typeof ValidatorJoinType> }
+  | { readonly selector: 6; readonly value: ValueOf<typeof ValidatorTopUpType> }
+  | { readonly selector: 7; readonly value: ValueOf<typeof ValidatorExitType> }
+  | { readonly selector: 8; readonly value: ValueOf<typeof ValidatorWithdrawType> }
+  | { readonly selector: 9; readonly value: ValueOf<typeof ValidatorUnjailType> };
 
 export const OPERATION_NAMES = [
   "transfer",
@@ -82,6 +106,11 @@ export const OPERATION_NAMES = [
   "dataset-register",
   "pod-enroll",
   "holdout-reveal",
+  "validator-join",
+  "validator-top-up",
+  "validator-exit",
+  "validator-withdraw",
+  "validator-unjail",
 ] as const;
 
 const unsigned = { publicKey: Bytes32, nonce: uint64, fee: AmountType, operation: OperationUnion };

@@ -1,18 +1,31 @@
-/** The validator set of one epoch: weights, quorum, whose turn it is to propose. */
-
+/** The validator set of one epoch: as the state holds it, with weights, quorum, and whose turn it is to propose. */
+import { ContainerNodeStructType, ContainerType, ListCompositeType, type ValueOf } from "@chainsafe/ssz";
 import { invariant } from "../primitives/faults.ts";
 import { createDraw, drawWithout } from "../primitives/hash.ts";
-import type { Epoch, ValidatorIndex, View } from "../primitives/units.ts";
+import type { Epoch, View } from "../primitives/units.ts";
+import { Bytes32, Bytes48, bigint64, EpochType, SEATS_MAX, ValidatorIndexType } from "./ssz.ts";
 
-export type Member = {
+const MemberType = new ContainerNodeStructType({
   /** Position in the state's list of validators. */
-  readonly validator: ValidatorIndex;
-  readonly blsKey: Uint8Array;
+  validator: ValidatorIndexType,
+  /** Here too, so that a set's root says who may sign: light clients need nothing else. */
+  blsKey: Bytes48,
   /** Voting weight: slashable stake alone. */
-  readonly weight: bigint;
+  weight: bigint64,
   /** How often it proposes, relative to the others. */
-  readonly electionWeight: bigint;
-};
+  electionWeight: bigint64,
+});
+export type Member = Readonly<ValueOf<typeof MemberType>>;
+
+/** A set as the state holds it. */
+export const SetType = new ContainerType({
+  epoch: EpochType,
+  /** Shuffles the proposers. */
+  seed: Bytes32,
+  members: new ListCompositeType(MemberType, SEATS_MAX),
+});
+/** Sets that the state holds, by epoch modulo their number: the evidence window's, this one and the next. */
+export const SETS_KEPT = 256;
 
 export type ValidatorSet = {
   readonly epoch: Epoch;
@@ -61,7 +74,7 @@ export function proposerOf(set: ValidatorSet, view: View): number {
   return set.turns[(view - 1) % set.turns.length] ?? 0;
 }
 
-export function weightOf(set: ValidatorSet, positions: Iterable<number>): bigint {
+export function weightOf(set: Pick<ValidatorSet, "members">, positions: Iterable<number>): bigint {
   let weight = 0n;
   for (const position of positions) weight += set.members[position]?.weight ?? 0n;
   return weight;

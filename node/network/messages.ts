@@ -11,6 +11,7 @@ import {
   CertificateType,
   OptionalCertificateType,
 } from "../../consensus/types/certificate.ts";
+import { type Evidence, EvidenceType } from "../../consensus/types/evidence.ts";
 import {
   Bytes32,
   Bytes48,
@@ -55,10 +56,11 @@ export type VotesMessage =
   | { readonly selector: 1; readonly value: Vote }
   | { readonly selector: 2; readonly value: Certificate };
 
-const PoolUnion = new UnionType([TransactionType, SubmissionType]);
+const PoolUnion = new UnionType([TransactionType, SubmissionType, EvidenceType]);
 export type PoolMessage =
   | { readonly selector: 0; readonly value: Transaction }
-  | { readonly selector: 1; readonly value: Submission };
+  | { readonly selector: 1; readonly value: Submission }
+  | { readonly selector: 2; readonly value: Evidence };
 
 type Encodable<T> = { serialize(value: T): Uint8Array };
 const encoder =

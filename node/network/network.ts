@@ -18,6 +18,7 @@ import { equalBytes, toHex } from "../../consensus/primitives/bytes.ts";
 import { FaultError } from "../../consensus/primitives/faults.ts";
 import { decodeProposal, type Proposal } from "../../consensus/types/block.ts";
 import type { Certificate } from "../../consensus/types/certificate.ts";
+import type { Evidence } from "../../consensus/types/evidence.ts";
 import type { Submission } from "../../consensus/types/submission.ts";
 import type { Transaction } from "../../consensus/types/transaction.ts";
 import type { Vote } from "../../consensus/types/vote.ts";
@@ -76,6 +77,7 @@ export type NetworkComponents = {
   /** At most 64 promises of a peer are pending; meanwhile its stream is paused. */
   onTransaction(transaction: Transaction, from: PeerInfo): void | Promise<void>;
   onSubmission(submission: Submission, from: PeerInfo): void | Promise<void>;
+  onEvidence(evidence: Evidence, from: PeerInfo): void;
   /** Undefined is "no answer". At most 4 of a peer are pending. Keep to RESPONSE_BYTES_MAX. */
   onRequest(request: Request, from: PeerInfo): Promise<Response | undefined>;
   readonly onPeer?: (event: PeerEvent, peer: PeerInfo) => void;
@@ -190,6 +192,10 @@ export async function createNetwork(options: NetworkOptions, components: Network
   const onPoolMessage = (link: Link, bytes: Uint8Array): boolean | Promise<void> => {
     const message = decodePoolMessage(bytes);
     if (message === undefined) return false;
+    if (message.selector === 2) {
+      components.onEvidence(message.value, link.info);
+      return true;
+    }
     const admitted =
       message.selector === 0
         ? components.onTransaction(message.value, link.info)
@@ -283,6 +289,10 @@ export async function createNetwork(options: NetworkOptions, components: Network
       toAll("pool", encodePoolMessage({ selector: 0, value: transaction }), exceptPeerId),
     sendSubmission: (submission: Submission, exceptPeerId?: string): void =>
       toAll("pool", encodePoolMessage({ selector: 1, value: submission }), exceptPeerId),
+    sendEvidence: (evidence: Evidence, exceptPeerId?: string): void =>
+      toAll("pool", encodePoolMessage({ selector: 2, value: evidence }), exceptPeerId),
+    sendEvidenceTo: (peerId: string, evidence: Evidence): boolean =>
+      toOne("pool", peerId, encodePoolMessage({ selector: 2, value: evidence })),
     /** The two to one peer; false if it is not connected or its queue lost a frame. */
     sendTransactionTo: (peerId: string, value: Transaction): boolean =>
       toOne("pool", peerId, encodePoolMessage({ selector: 0, value })),

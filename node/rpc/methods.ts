@@ -11,9 +11,11 @@ import { statementOf } from "../../consensus/state/inputs.ts";
 import { getAccount, taskIndexOf } from "../../consensus/state/maps.ts";
 import { formatAddress, parseAddress } from "../../consensus/types/address.ts";
 import { type Block, blockHash } from "../../consensus/types/block.ts";
+import { decodeEvidence, evidenceId } from "../../consensus/types/evidence.ts";
 import { decode } from "../../consensus/types/ssz.ts";
 import { nullifierOf, SubmissionType } from "../../consensus/types/submission.ts";
 import { decodeTransaction, transactionId } from "../../consensus/types/transaction.ts";
+import type { Genesis } from "../../genesis/state.ts";
 import {
   METHODS,
   type MethodName,
@@ -24,10 +26,13 @@ import {
 import type { Admission } from "../admission.ts";
 import type { Chain } from "../chain.ts";
 import type { Changes } from "../changes.ts";
+import type { EvidencePool } from "../evidence.ts";
 import type { Mempool } from "../mempool.ts";
 import { isReached, type ProofLife } from "../proof-life.ts";
 import type { Store } from "../store/store.ts";
+import { createLightAnswers } from "./light.ts";
 import { defineMethod, type RpcContext, type RpcMethod, type RpcMethods } from "./server.ts";
+import { validatorGet, validatorList } from "./validators.ts";
 import { blockView, podView, supplyView, taskList, taskView } from "./views.ts";
 
 export const VERSION = "0.1.0";
@@ -36,8 +41,10 @@ export type MethodComponents = {
   readonly chainId: string;
   readonly chain: Chain;
   readonly store: Store;
+  readonly genesis: Genesis;
   readonly mempool: Mempool;
   readonly admission: Admission;
+  readonly evidence: Pick<EvidencePool, "add">;
   readonly life: ProofLife;
   readonly changes: Changes;
   readonly counters: { verified: number; rejected: number };
@@ -68,6 +75,7 @@ function accepted(verdict: Verdict): void {
 function createHandlers(components: MethodComponents): Handlers {
   const { chainId, chain, store, mempool, admission, life, changes, counters, faucet } = components;
   const { params } = chain;
+  const light = createLightAnswers(components);
 
   const txStatus = (id: string): TxStatus => {
     const place = store.place("transaction", fromHex(id, 32));
@@ -132,6 +140,14 @@ function createHandlers(components: MethodComponents): Handlers {
       };
     },
 
+    chain_genesisProof: () => ({ proof: toHex(light.genesis()) }),
+    chain_epochProof: ({ epoch }) => ({ proof: toHex(light.epoch(Number(epoch))) }),
+    chain_accountProof: ({ address }) => ({ proof: toHex(light.account(parseAddress(address))) }),
+    proof_inclusion: ({ id }) => ({ proof: toHex(light.submission(fromHex(id, 32))) }),
+
+    validator_list: () => validatorList(chain.final().state, params),
+    validator_get: ({ blsKey }) => validatorGet(chain.final().state, fromHex(blsKey, 48), params),
+
     task_list: () => taskList(chain.final().state),
     task_get: ({ task }) => taskView(chain.final().state, task, params, store),
     pod_get: ({ podId }) => podView(chain.final().state, podId),
@@ -186,6 +202,13 @@ function createHandlers(components: MethodComponents): Handlers {
         return status.stage === "final" ? status : undefined;
       };
       return (await changes.until(ended, timeoutMs, signal)) ?? txStatus(id);
+    },
+
+    evidence_submit({ evidence: hex }) {
+      const evidence = decodeEvidence(fromHex(hex));
+      if (evidence === undefined) throw new FaultError("evidence/malformed");
+      accepted(components.evidence.add(evidence));
+      return { id: toHex(evidenceId(evidence)) };
     },
 
     dev_faucet({ address, amount }) {

@@ -6,6 +6,7 @@
  * m/<name>                          meta: version, chain, head, floors, the signer's serial
  * v/<epoch>/<view>/<kind>           own vote: its ordinal and its subject
  * p/<epoch>/<view>                  own proposal
+ * w/<epoch>/<view>/<kind>/<signer>  first vote heard of a validator
  * b/<hash>                          block, speculative or final
  * u/<height>/<hash>                 marks a block that is not final (empty value)
  * h/<height>                        hash of the final block
@@ -37,6 +38,8 @@ type VoteSlot = Pick<Subject, "epoch" | "view" | "kind">;
 export const keys = {
   meta: (key: string) => `m/${name(key)}`,
   ownVote: ({ epoch, view, kind }: VoteSlot) => `v/${number(epoch)}/${number(view)}/${kind}`,
+  seenVote: (epoch: number, view: number, kind: number, signer: number) =>
+    `w/${number(epoch)}/${number(view)}/${kind}/${signer}`,
   ownProposal: (epoch: number, view: number) => `p/${number(epoch)}/${number(view)}`,
   block: (hash: Uint8Array) => `b/${bytes(hash)}`,
   speculative: (height: number, hash: Uint8Array) => `u/${number(height)}/${bytes(hash)}`,
@@ -69,7 +72,7 @@ export const ranges = {
     return after === undefined ? all : { gte: `${all.gte}${name(after)}\0`, lt: all.lt };
   },
   /** Everything of an epoch-keyed prefix before `epoch`. */
-  before: (prefix: "v" | "p" | "c", epoch: number): Range => ({
+  before: (prefix: "v" | "p" | "c" | "w", epoch: number): Range => ({
     gte: `${prefix}/`,
     lt: `${prefix}/${number(epoch)}`,
   }),

@@ -18,7 +18,7 @@ import {
   uint64,
   ViewType,
 } from "../../consensus/types/ssz.ts";
-import { type Subject, SubjectType } from "../../consensus/types/vote.ts";
+import { type Subject, SubjectType, type Vote, VoteType } from "../../consensus/types/vote.ts";
 import { type IndexKind, keys, lastPart } from "./keys.ts";
 
 /** Newest snapshots that are kept. */
@@ -55,6 +55,8 @@ export const OwnVoteType = new ContainerType({ ordinal: uint64, subject: Subject
 export type StoreOp =
   /** The own vote, and for a proposer the proposal that it signs: it is sent again after a restart, never rebuilt. */
   | { readonly kind: "own-vote"; readonly subject: Subject; readonly proposal?: Proposal }
+  /** Somebody else's vote, as evidence to come; the newest replaces one before it. */
+  | { readonly kind: "seen-vote"; readonly vote: Vote }
   /** A block that is not final yet. */
   | { readonly kind: "block"; readonly hash: Uint8Array; readonly block: Block }
   | { readonly kind: "certificate"; readonly certificate: Certificate }
@@ -129,6 +131,11 @@ async function translateOne(op: StoreOp, view: WriteView): Promise<BatchOp[]> {
   switch (op.kind) {
     case "own-vote":
       return ownVote(op, view);
+    case "seen-vote": {
+      const { subject, signer } = op.vote;
+      const { epoch, view: at, kind } = subject;
+      return [put(keys.seenVote(epoch, at, kind, signer), VoteType.serialize(op.vote))];
+    }
     case "block": {
       const { height } = op.block.header;
       if (view.get(keys.finalHash(height)) !== undefined) return []; // decided: already stored, or lost for good

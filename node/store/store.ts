@@ -11,7 +11,7 @@ import { FaultError } from "../../consensus/primitives/faults.ts";
 import { Epoch, Height } from "../../consensus/primitives/units.ts";
 import { type Block, BlockType, type Proposal, ProposalType } from "../../consensus/types/block.ts";
 import { type Certificate, CertificateType } from "../../consensus/types/certificate.ts";
-import type { Subject, VoteKind } from "../../consensus/types/vote.ts";
+import { type Subject, type Vote, type VoteKind, VoteType } from "../../consensus/types/vote.ts";
 import { type IndexKind, keys, lastPart, ranges } from "./keys.ts";
 import { type Level, openLevel } from "./level.ts";
 import {
@@ -67,6 +67,15 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
     snapshots: (await db.keys(ranges.snapshots(), RANGE_LIMIT_MAX)).map((key) =>
       Height(Number.parseInt(lastPart(key), 16)),
     ),
+  };
+
+  const deleteBefore = async (prefix: Parameters<typeof ranges.before>[0], epoch: Epoch): Promise<void> => {
+    for (;;) {
+      // Ends: each pass deletes what it found, and nothing is written below the floor any more.
+      const old = await db.keys(ranges.before(prefix, epoch), PRUNE_BATCH);
+      if (old.length === 0) return;
+      await db.commit(old.map((key) => ({ type: "del", key })));
+    }
   };
 
   const write = (ops: readonly StoreOp[]): Promise<void> =>
@@ -143,6 +152,14 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
       const bytes = get(key);
       return bytes === undefined ? undefined : decodeStored(OwnVoteType, key, bytes).subject;
     },
+    /** The first vote of this kind heard of a signer; see node/witness.ts. */
+    seenVote(epoch: Epoch, view: number, kind: number, signer: number): Vote | undefined {
+      const key = keys.seenVote(epoch, view, kind, signer);
+      const bytes = get(key);
+      return bytes === undefined ? undefined : decodeStored(VoteType, key, bytes);
+    },
+    /** Forgets heard votes of the epochs before `epoch`. */
+    pruneSeen: (epoch: Epoch): Promise<void> => alone(() => deleteBefore("w", epoch)),
     /** Own votes of an epoch by view; all of them, because a restart replays them. */
     async ownVotes(epoch: Epoch): Promise<Subject[]> {
       const found: Subject[] = [];
@@ -189,12 +206,7 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
         prunedBelow = epoch;
         if (state.voteEpoch < epoch) state = { ...state, voteEpoch: epoch };
         for (const prefix of ["v", "p", "c"] as const) {
-          for (;;) {
-            // Ends: each pass deletes what it found, and nothing is written below the floor any more.
-            const old = await db.keys(ranges.before(prefix, epoch), PRUNE_BATCH);
-            if (old.length === 0) break;
-            await db.commit(old.map((key) => ({ type: "del", key })));
-          }
+          await deleteBefore(prefix, epoch);
         }
       }),
     /** Waits for the writes asked before, then closes. */

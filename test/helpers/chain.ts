@@ -318,6 +318,7 @@ export function nextBlock(chain: TestChain, parent: Link, options: BlockOptions 
         timestampMs: options.timestampMs ?? state.timestampMs + Number(params.blockIntervalMs),
       },
       beaconReveal: reveal.toBytes(),
+      evidence: [],
       parentCertificate: parentCertificate(chain, parent, signed),
       lateCertificate:
         ancestor === undefined

@@ -52,6 +52,7 @@ function open(link: Link = genesis) {
           ? undefined
           : fault("transaction/signature-invalid");
       },
+      verifyPossession: () => undefined,
       verifySubmissions: async (checks) => {
         log.push("proof");
         if (held) await new Promise<void>((resolve) => gates.push(resolve));
@@ -198,6 +199,7 @@ describe("a submission", () => {
       mempool: createMempool(chain.params, chain.chain),
       verification: {
         verifyTransaction: () => undefined,
+        verifyPossession: () => undefined,
         verifySubmissions: () => Promise.reject(new Error("worker died")),
       },
       network: { sendTransaction: () => {}, sendSubmission: () => {} },

@@ -96,6 +96,7 @@ async function createNode(
       onProposal: (it) => void received.proposals.push(it),
       onTransaction: (it) => void received.transactions.push(it),
       onSubmission: (it) => void received.submissions.push(it),
+      onEvidence: () => undefined,
       onRequest: async () => undefined,
       onPeer: (event, { peerId }) => void received.events.push(`${event} ${peerId}`),
       log: silentLog,

@@ -84,6 +84,7 @@ export function block(
     lateCertificate: [],
     transactions,
     submissions: [],
+    evidence: [],
   };
   return { block: { header, body }, hash: blockHash(header) };
 }

@@ -219,6 +219,7 @@ describe("buildBlock", () => {
         lateCertificate: undefined,
         transactions,
         submissions: [],
+        evidence: [],
       },
       params,
     );

@@ -7,6 +7,7 @@ import { Amount, Epoch, Height, ValidatorIndex, View } from "../../../consensus/
 import { formatAddress, parseAddress } from "../../../consensus/types/address.ts";
 import { BlockType, blockHash, HeaderType, ProposalType } from "../../../consensus/types/block.ts";
 import { type Certificate, CertificateType } from "../../../consensus/types/certificate.ts";
+import { decodeEvidence, type Evidence, EvidenceType } from "../../../consensus/types/evidence.ts";
 import { decodeFeatures, encodeFeatures } from "../../../consensus/types/holdout.ts";
 import {
   normalizationHash,
@@ -66,6 +67,13 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       { maxLength: 3 },
     ),
   }).map((value): Operation => ({ selector: 4, value })),
+  record({ blsKey: fixed(48), possession: fixed(96), stake: amount }).map(
+    (value): Operation => ({ selector: 5, value }),
+  ),
+  record({ blsKey: fixed(48), amount }).map((value): Operation => ({ selector: 6, value })),
+  record({ blsKey: fixed(48), selector: fc.constantFrom(7 as const, 8 as const, 9 as const) }).map(
+    ({ blsKey, selector }): Operation => ({ selector, value: { blsKey } }),
+  ),
 );
 const transaction: fc.Arbitrary<Transaction> = record({
   publicKey: fixed(32),
@@ -107,6 +115,11 @@ const header = record({
   stateRoot: fixed(32),
   bodyRoot: fixed(32),
 });
+const vote = record({ subject, signer: uint16, signature: fixed(96) });
+const evidence: fc.Arbitrary<Evidence> = fc.oneof(
+  record({ first: vote, second: vote }).map((value): Evidence => ({ selector: 0, value })),
+  record({ first: certificate, second: certificate }).map((value): Evidence => ({ selector: 1, value })),
+);
 const block = record({
   header,
   body: record({
@@ -115,9 +128,9 @@ const block = record({
     lateCertificate: fc.array(certificate, { maxLength: 1 }),
     transactions: fc.array(transaction, { maxLength: 3 }),
     submissions: fc.array(submission, { maxLength: 3 }),
+    evidence: fc.array(evidence, { maxLength: 3 }),
   }),
 });
-const vote = record({ subject, signer: uint16, signature: fixed(96) });
 const proposal = record({
   block,
   vote,
@@ -131,6 +144,7 @@ type Decoder = (bytes: Uint8Array) => unknown;
 const kinds: [string, Type<unknown>, Decoder, fc.Arbitrary<unknown>][] = [
   ["transaction", TransactionType as Type<unknown>, decodeTransaction, transaction],
   ["submission", SubmissionType as Type<unknown>, (it) => decode(SubmissionType, it), submission],
+  ["evidence", EvidenceType as Type<unknown>, decodeEvidence, evidence],
   ["vote", VoteType as Type<unknown>, (it) => decode(VoteType, it), vote],
   ["certificate", CertificateType as Type<unknown>, (it) => decode(CertificateType, it), certificate],
   ["header", HeaderType as Type<unknown>, (it) => decode(HeaderType, it), header],

@@ -20,6 +20,7 @@ import {
   ProposalType,
 } from "../../../consensus/types/block.ts";
 import { CertificateType } from "../../../consensus/types/certificate.ts";
+import { type Evidence, encodeEvidence, evidenceId } from "../../../consensus/types/evidence.ts";
 import { sliceLeaf } from "../../../consensus/types/holdout.ts";
 import { nullifierOf, SubmissionType, submissionRoot } from "../../../consensus/types/submission.ts";
 import {
@@ -102,12 +103,18 @@ test("hashes, addresses, ids and draws are those of the vectors", async () => {
 test("transactions of each operation are encoded and identified as in the vectors", async () => {
   const close = toPlace(chain, genesis, 6);
   const { podId, dataRoot } = pod;
+  const blsKey = new Uint8Array(48).fill(3);
   const operations: Operation[] = [
     transferOf(new Uint8Array(20).fill(1), 12_345n),
     { selector: 1, value: { podId, bond: Amount(10n ** 10n) } },
     { selector: 2, value: { podId, dataRoot, batches: 7, normalization: NORMALIZATION } },
     { selector: 3, value: { podId, task: task.id, dataRoot, slots: 2 } },
     revealOf(chain, close.state),
+    { selector: 5, value: { blsKey, possession: new Uint8Array(96).fill(2), stake: Amount(1_000n) } },
+    { selector: 6, value: { blsKey, amount: Amount(1_000n) } },
+    { selector: 7, value: { blsKey } },
+    { selector: 8, value: { blsKey } },
+    { selector: 9, value: { blsKey } },
   ];
   assert.equal(operations.length, OPERATION_NAMES.length, "a vector for each operation");
   await compare(
@@ -147,6 +154,12 @@ test("votes, certificates, blocks and proposals are encoded as in the vectors", 
   const certificates = subjects.map(([, subject]) => certify(at.set, subject, [0, 2, 3], chain));
   const signature = certificates[0]?.signature ?? new Uint8Array(96);
   const vote = { subject: subjectOf(at, VoteKind.notarize), signer: 3, signature };
+  const [notarization, , finalization] = certificates;
+  assert.ok(notarization !== undefined && finalization !== undefined);
+  const evidence: Evidence[] = [
+    { selector: 0, value: { first: vote, second: { ...vote, signer: 2 } } },
+    { selector: 1, value: { first: notarization, second: finalization } },
+  ];
   const proposal: Proposal = {
     block,
     vote,
@@ -164,6 +177,7 @@ test("votes, certificates, blocks and proposals are encoded as in the vectors", 
       root: toHex(CertificateType.hashTreeRoot(it)),
       encoding: toHex(CertificateType.serialize(it)),
     })),
+    evidence: evidence.map((it) => ({ id: toHex(evidenceId(it)), encoding: toHex(encodeEvidence(it)) })),
     header: toHex(HeaderType.serialize(block.header)),
     hash: toHex(at.hash),
     bodyRoot: toHex(bodyRoot(block.body)),
