@@ -1,7 +1,8 @@
 /**
  * Carries out the checks that consensus/state/checks.ts collects: signatures here, proofs in the
- * verifier's workers, which gather what comes at the same time into batches. Remembers what was verified, so that a block does not pay again for what the
- * mempool has verified. Used by admission and by the chain.
+ * verifier's workers, which gather what comes at the same time into batches. Remembers what was
+ * verified, so that a block does not pay again for what the mempool has verified. Used by admission and
+ * by the chain.
  */
 
 import { isProofShaped } from "../circuits/proof.ts";
