@@ -135,6 +135,7 @@ const Supply = z.object({
   staked: Uint64,
   bonded: Uint64,
   locked: Uint64,
+  escrowed: Uint64,
   circulating: Uint64,
 });
 

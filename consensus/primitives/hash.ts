@@ -24,6 +24,7 @@ const DOMAINS = [
   "score-permutation",
   "submission",
   "task",
+  "task-create",
   "transaction",
   "vote",
 ] as const;

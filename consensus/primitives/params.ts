@@ -97,6 +97,18 @@ export const PARAMS = {
 
   tasksOpenMax: { unit: "count", meaning: "tasks with a round in one epoch", dev: 16n, testnet: 16n },
   slotsPerTask: { unit: "count", meaning: "slots drawn for a task each epoch", dev: 64n, testnet: 64n },
+  roundPayMin: {
+    unit: "nzkp",
+    meaning: "least that a round of a sponsored task pays; the sponsor's bond is at least twice its pay",
+    dev: 1n * ZKP,
+    testnet: 10n * ZKP,
+  },
+  taskLeadMax: {
+    unit: "epochs",
+    meaning: "longest time from a task's creation to its first round",
+    dev: 64n,
+    testnet: 336n,
+  },
   batchReuseMax: {
     unit: "count",
     meaning: "R, times one batch of one root may be drawn and used",
@@ -164,6 +176,9 @@ export const YEAR_MS = 365n * 24n * 3_600_000n;
 /** Longest lock, in epochs, that the state has room for. */
 export const LOCK_EPOCHS_MAX = 1_024n;
 
+/** Largest window of evidence against pods: the state keeps the drawn slots of so many epochs. */
+export const PAST_EPOCHS_MAX = 4n;
+
 /** What the state and the encodings have room for, and what a `number` or a timer holds. */
 const BOUNDS: Partial<Record<ParamName, readonly [least: bigint, most: bigint]>> = {
   blockIntervalMs: [1n, 3_600_000n],
@@ -188,6 +203,10 @@ const BOUNDS: Partial<Record<ParamName, readonly [least: bigint, most: bigint]>>
   publicLanePercent: [0n, 100n],
   targetMin: [1n, 2n ** 62n],
   emaEpochs: [1n, 2n ** 32n],
+  tasksOpenMax: [0n, 16n],
+  roundPayMin: [1n, 2n ** 62n],
+  taskLeadMax: [1n, 65_535n],
+  podEvidenceEpochs: [1n, PAST_EPOCHS_MAX],
 };
 
 export function resolveParams(preset: Preset, overrides: Partial<Record<ParamName, bigint>> = {}): Params {

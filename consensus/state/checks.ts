@@ -6,12 +6,13 @@ import { type Fault, fault } from "../primitives/faults.ts";
 import type { Block, Header } from "../types/block.ts";
 import { signersOf } from "../types/certificate.ts";
 import { type Submission, submissionRoot } from "../types/submission.ts";
-import { type Transaction, transactionId } from "../types/transaction.ts";
+import { SELECTOR, type Transaction, transactionId } from "../types/transaction.ts";
 import type { ValidatorSet } from "../types/validator-set.ts";
 import { proposerOf, weightOf } from "../types/validator-set.ts";
 import { revealRoot, signingRoot } from "../types/vote.ts";
 import { type AcceptedSubmission, checkSubmission } from "./apply-submission.ts";
 import type { Context } from "./context.ts";
+import { checkEvidence } from "./pod-evidence.ts";
 import type { State } from "./state.ts";
 
 /** Verified with node:crypto's Ed25519. */
@@ -44,6 +45,8 @@ export type Checks = {
   readonly bls: readonly (BlsCheck & { readonly code: "block/reveal" | "block/certificate" })[];
   readonly transactions: readonly { readonly id: Uint8Array; readonly ed25519: Ed25519Check }[];
   readonly submissions: readonly SubmissionChecks[];
+  /** By their transaction: the signature must hold and the proof must be false. */
+  readonly evidence: readonly (SubmissionChecks & { readonly transaction: number })[];
 };
 
 export function transactionCheck(chain: Uint8Array, transaction: Transaction): Ed25519Check {
@@ -54,7 +57,7 @@ export function transactionCheck(chain: Uint8Array, transaction: Transaction): E
 export function submissionChecks(
   chain: Uint8Array,
   submission: Submission,
-  accepted: AcceptedSubmission,
+  accepted: Pick<AcceptedSubmission, "publicKey" | "statement" | "publicSignals">,
 ): SubmissionChecks {
   const root = submissionRoot(chain, submission);
   return {
@@ -66,6 +69,18 @@ export function submissionChecks(
       proof: submission.proof,
     },
   };
+}
+
+/** What evidence against a pod claims, as checks: undefined for any other operation. */
+export function evidenceChecks(
+  state: State,
+  { operation }: Transaction,
+  { params }: Context,
+): SubmissionChecks | Fault | undefined {
+  if (operation.selector !== SELECTOR.podEvidence) return undefined;
+  const { submission } = operation.value;
+  const accused = checkEvidence(state, submission, params);
+  return "code" in accused ? accused : submissionChecks(state.chain, submission, accused);
 }
 
 function revealCheck(state: State, set: ValidatorSet, header: Header, signature: Uint8Array): BlsCheck {
@@ -108,5 +123,12 @@ export function collectChecks(
     const ed25519 = transactionCheck(parent.chain, transaction);
     return { id: ed25519.message, ed25519 };
   });
-  return { bls, transactions, submissions };
+  const evidence: (SubmissionChecks & { transaction: number })[] = [];
+  for (const [index, transaction] of body.transactions.entries()) {
+    const checks = evidenceChecks(parent, transaction, context);
+    if (checks === undefined) continue;
+    if ("code" in checks) return fault("block/transaction", { index, cause: checks.code });
+    evidence.push({ ...checks, transaction: index });
+  }
+  return { bls, transactions, submissions, evidence };
 }

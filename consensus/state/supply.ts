@@ -1,8 +1,8 @@
-/** The supply account: genesis + minted = circulating + staked + bonded + locked + treasury + burned. */
+/** The supply account: genesis + minted = circulating + staked + bonded + escrowed + locked + treasury + burned. */
 import { type Amount, add, subtract } from "../primitives/units.ts";
 import type { State } from "./state.ts";
 
-export type SupplyField = "minted" | "burned" | "treasury" | "staked" | "bonded" | "locked";
+export type SupplyField = "minted" | "burned" | "treasury" | "staked" | "bonded" | "locked" | "escrowed";
 
 export function addToSupply(state: State, field: SupplyField, amount: Amount): void {
   state.supply[field] = add(state.supply[field], amount);
@@ -14,6 +14,6 @@ export function takeFromSupply(state: State, field: SupplyField, amount: Amount)
 
 /** What accounts hold freely: all that was ever issued, less what is somewhere else. */
 export function circulating(state: State): Amount {
-  const { genesis, minted, burned, treasury, staked, bonded, locked } = state.supply;
-  return subtract(add(genesis, minted), add(burned, treasury, staked, bonded, locked));
+  const { genesis, minted, burned, treasury, staked, bonded, locked, escrowed } = state.supply;
+  return subtract(add(genesis, minted), add(burned, treasury, staked, bonded, locked, escrowed));
 }

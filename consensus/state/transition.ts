@@ -10,7 +10,7 @@ import { Height, type ValidatorIndex } from "../primitives/units.ts";
 import { BLOCK_BYTES_MAX, type Block, BlockType, type Body, bodyRoot, type Header } from "../types/block.ts";
 import { type Certificate, signersOf } from "../types/certificate.ts";
 import { nullifierOf, SubmissionType } from "../types/submission.ts";
-import { TransactionType, transactionId } from "../types/transaction.ts";
+import { SELECTOR, type Transaction, TransactionType, transactionId } from "../types/transaction.ts";
 import { proposerOf, type ValidatorSet } from "../types/validator-set.ts";
 import { VoteKind } from "../types/vote.ts";
 import { applySubmission } from "./apply-submission.ts";
@@ -37,6 +37,10 @@ export function contextOf(header: Header, params: Params): Context {
   return { params, proposer: header.proposer, place: placeInEpoch(header.height, params) };
 }
 
+/** Each costs every node a proof's verification beside those of the submissions. */
+const EVIDENCE_MAX = 16;
+const isEvidence = ({ operation }: Transaction): boolean => operation.selector === SELECTOR.podEvidence;
+
 /** What a header must be, given its parent; everything but the state root. */
 export function checkHeader(
   { hash: parentHash, state, set }: Parent,
@@ -58,6 +62,8 @@ export function checkHeader(
   if (body.transactions.length > params.transactionsMax || body.submissions.length > params.submissionsMax) {
     return fault("block/limits", { field: "count" });
   }
+  if (body.transactions.filter(isEvidence).length > EVIDENCE_MAX)
+    return fault("block/limits", { field: "evidence" });
   if (BlockType.value_serializedSize(block as never) > BLOCK_BYTES_MAX)
     return fault("block/limits", { field: "bytes" });
   if (!equalBytes(header.bodyRoot, bodyRoot(body))) return fault("block/body-root");
@@ -197,11 +203,17 @@ export function buildBlock(
     }
     return taken;
   };
+  let evidence = 0;
   const transactions = take(
     input.transactions,
     params.transactionsMax,
     (it) => TransactionType.value_serializedSize(it),
-    (it) => applyTransaction(state, it, context) === undefined,
+    (it) => {
+      if (isEvidence(it) && evidence >= EVIDENCE_MAX) return false;
+      if (applyTransaction(state, it, context) !== undefined) return false;
+      if (isEvidence(it)) evidence++;
+      return true;
+    },
   );
   const submissions = take(
     input.submissions,

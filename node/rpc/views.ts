@@ -18,7 +18,7 @@ import type { Store } from "../store/store.ts";
 const ROUNDS_SHOWN_MAX = 64;
 
 export function supplyView(state: State): ChainStatus["supply"] {
-  const { genesis, minted, burned, treasury, staked, bonded, locked } = state.supply;
+  const { genesis, minted, burned, treasury, staked, bonded, locked, escrowed } = state.supply;
   const values = {
     genesis,
     minted,
@@ -27,6 +27,7 @@ export function supplyView(state: State): ChainStatus["supply"] {
     staked,
     bonded,
     locked,
+    escrowed,
     circulating: circulating(state),
   };
   return Object.fromEntries(
