@@ -112,7 +112,7 @@ function unlock(state: State, epoch: number): void {
   state.locks.set(place, state.type.fields.locks.elementType.defaultViewDU());
 }
 
-function constantsOf(params: Params): ReturnType<typeof issuanceConstants> {
+export function constantsOf(params: Params): ReturnType<typeof issuanceConstants> {
   return issuanceConstants({
     supplyMax: params.supplyMax,
     blockIntervalMs: Number(params.blockIntervalMs),
