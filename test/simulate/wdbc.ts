@@ -105,7 +105,14 @@ function run(file: string, name: string, seed: number, start: WdbcStart): Run {
     world.addPod(pod, pod === name ? (OTHERS[name]?.(source) ?? zeroGradient) : honestWorker, { batches: 1 });
   const { rate, normBound } = stepOf(world.shape);
   const model = start === "warm" ? warmModel(holdout, { numerator: 1, shift: 3 }, 4) : [];
-  const task = world.addTask("sponsor", pool, { rounds: ROUNDS, lead: 2, roundPay: zkp(1), rate, normBound, model });
+  const task = world.addTask("sponsor", pool, {
+    rounds: ROUNDS,
+    lead: 2,
+    roundPay: zkp(1),
+    rate,
+    normBound,
+    model,
+  });
   world.approve(task);
   for (const pod of pods) world.enroll(pod, task);
   world.epoch();

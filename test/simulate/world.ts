@@ -398,6 +398,7 @@ export function createWorld(options: WorldOptions = {}) {
       assert.equal(bonds, state.supply.bonded, "bonds of pods and sponsors");
       assert.equal(escrows, state.supply.escrowed, "escrows of tasks");
     },
+    addressOfName,
     same: equalBytes,
     sliceRows: SLICE_ROWS,
   };
