@@ -66,6 +66,9 @@ const NO_POT: Pot = {
 };
 const NO_PART: Part = { minted: ZERO, fee: ZERO, forfeited: ZERO };
 
+/** Of a round that shared nothing. */
+export const UNPAID: PaidRound = { pot: NO_POT, parts: [] };
+
 const valuesOf = ({ contributions, score }: Settled): bigint[] =>
   contributions.map((_, i) => score?.outcomes[i]?.quality ?? 0n);
 

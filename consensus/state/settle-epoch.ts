@@ -16,7 +16,7 @@ import { type Given, openRound, taskOpen } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
 import { issuanceConstants, settlePublicLane } from "./issuance.ts";
 import { credit, getAccount, getPod, putAccount, putPod } from "./maps.ts";
-import { type PaidRound, type Pot, payRounds, type Settled } from "./pay.ts";
+import { type PaidRound, type Pot, payRounds, type Settled, UNPAID } from "./pay.ts";
 import { keepRounds } from "./pod-evidence.ts";
 import { returnBonds } from "./pod-exit.ts";
 import { currentMembers, turnSets } from "./sets.ts";
@@ -54,7 +54,7 @@ export type RoundReceipt = {
   /** nzkp paid to this round's contributions, before proposers, validators and the treasury. */
   readonly paid: Amount;
   /** What it shared, with other public tasks or alone. */
-  readonly pot: Pot | undefined;
+  readonly pot: Pot;
   readonly model: readonly number[];
   readonly unlockEpoch: Epoch;
   readonly contributions: readonly ContributionReceipt[];
@@ -147,7 +147,7 @@ export function settleEpoch(state: State, { params }: Context): EpochReceipt {
   state.issuance.ema = lane.next.ema;
 
   const paid = payRounds(state, settled, lane.mint, constants, unlockEpoch);
-  const rounds = settled.map((round, i) => receiptOf(state, round, paid[i], unlockEpoch));
+  const rounds = settled.map((round, i) => receiptOf(state, round, paid[i] ?? UNPAID, unlockEpoch));
   const minted = Amount(state.supply.minted - mintedBefore);
   const burned = Amount(state.supply.burned - burnedBefore);
   turnEpoch(state, params);
@@ -158,14 +158,14 @@ export function settleEpoch(state: State, { params }: Context): EpochReceipt {
 function receiptOf(
   state: State,
   { index, contributions, score }: Settled,
-  paid: PaidRound | undefined,
+  paid: PaidRound,
   unlockEpoch: Epoch,
 ): RoundReceipt {
   const task = state.tasks.getReadonly(index);
   const { slots } = state.rounds.getReadonly(index);
   const receipts = contributions.map(({ nullifier, slot }, i): ContributionReceipt => {
     const { podId } = slots.getReadonly(slot);
-    const { minted = ZERO, fee = ZERO, forfeited = ZERO } = paid?.parts[i] ?? {};
+    const { minted = ZERO, fee = ZERO, forfeited = ZERO } = paid.parts[i] ?? {};
     const { fate, value = 0n, quality = 0n } = score?.outcomes[i] ?? {};
     const pod = getPod(state, podId);
     if (pod !== undefined) {
@@ -196,7 +196,7 @@ function receiptOf(
     quality: score?.quality ?? 0n,
     totalValue: score?.totalValue ?? 0n,
     paid: add(...receipts.map(({ amount }) => amount)),
-    pot: paid?.pot,
+    pot: paid.pot,
     model: modelOf(task),
     unlockEpoch,
     contributions: receipts,

@@ -47,7 +47,7 @@ describe("a sponsored round", () => {
     const [burnedBefore, mintedBefore] = [supply.burned, supply.minted];
     const receipt = world.epoch();
     const { pot, contributions, paid } = roundOf(receipt, world, task);
-    assert.ok(pot !== undefined && pot.lane === "sponsored");
+    assert.equal(pot.lane, "sponsored");
     assert.equal(pot.fee, zkp(2));
     assert.equal(pot.burned, (zkp(2) * 3n) / 10n);
     assert.equal(pot.podsFee, (zkp(2) * 65n) / 100n);
@@ -72,7 +72,6 @@ describe("a sponsored round", () => {
   test("explains every amount: shares of the mint and of the fee by quality", () => {
     const { world, task } = start();
     const { pot, contributions } = roundOf(world.epoch(), world, task);
-    assert.ok(pot !== undefined);
     for (const { quality, minted, fee, amount } of contributions) {
       assert.equal(minted, (pot.podsMint * quality) / pot.quality);
       assert.equal(fee, (pot.podsFee * quality) / pot.quality);
@@ -103,7 +102,7 @@ describe("a sponsored round", () => {
     assert.equal(world.enroll("d", other), undefined);
     const receipt = world.epoch();
     const mine = roundOf(receipt, world, task);
-    assert.equal(mine.pot?.mint, only.pot?.mint);
+    assert.equal(mine.pot.mint, only.pot.mint);
     assert.equal(mine.paid, only.paid);
   });
 });
