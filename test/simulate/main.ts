@@ -78,7 +78,7 @@ function meanOfDealings(file: string): Table {
     const sum = (of: (it: typeof row) => number): number => same.reduce((total, it) => total + of(it), 0);
     return {
       pod: row.pod,
-      "share %": Math.round(sum(({ share }) => share) * 100) / 100 / DEALINGS,
+      "share %": Math.round((sum(({ share }) => share) * 10) / DEALINGS) / 10,
       "most %": Math.max(...same.map(({ share }) => share)),
       "paid rounds of 40": sum(({ rounds }) => rounds),
       refused: sum(({ refused }) => refused),

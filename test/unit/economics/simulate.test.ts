@@ -46,7 +46,9 @@ describe("on WDBC, beside five honest pods", () => {
       return;
     }
     for (const seed of [1, 2, 3]) {
-      const rows = new Map<string, WdbcRow>(wdbcAttacks(file, seed, "warm").map((row) => [row.pod, row]));
+      const rows: ReadonlyMap<string, WdbcRow> = new Map(
+        wdbcAttacks(file, seed, "warm").map((row): [string, WdbcRow] => [row.pod, row]),
+      );
       for (const liar of ["label-flip", "shuffled", "random", "zero-gradient"])
         assert.equal(rows.get(liar)?.paid, 0n, `${liar} of dealing ${seed}`);
       const refused =
