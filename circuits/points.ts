@@ -56,6 +56,17 @@ export function encodeG2({ x, y }: G2Point): Uint8Array {
   return joinFlags(bytes, larger2(y));
 }
 
+/** Whether bytes look like a point of G1: flags and a coordinate below p. Cheap, and says nothing about curves. */
+export function isG1Shaped(bytes: Uint8Array): boolean {
+  const { flags, first } = splitFlags(bytes);
+  return bytes.length === G1_BYTES && (flags === SMALLER || flags === LARGER) && first < P;
+}
+
+/** As {@link isG1Shaped}, for G2. */
+export function isG2Shaped(bytes: Uint8Array): boolean {
+  return bytes.length === G2_BYTES && isG1Shaped(bytes.subarray(0, 32)) && bytesToNumberBE(bytes.subarray(32)) < P;
+}
+
 /** The point, or `undefined` for any bytes that are not its one encoding. */
 export function decodeG1(bytes: Uint8Array): G1Point | undefined {
   if (bytes.length !== G1_BYTES) return undefined;

@@ -8,7 +8,17 @@
 
 import type { Groth16Proof } from "snarkjs";
 import { FaultError, invariant } from "../consensus/primitives/faults.ts";
-import { decodeG1, decodeG2, encodeG1, encodeG2, type G1Point, type G2Point, g1Valid } from "./points.ts";
+import {
+  decodeG1,
+  decodeG2,
+  encodeG1,
+  encodeG2,
+  type G1Point,
+  type G2Point,
+  g1Valid,
+  isG1Shaped,
+  isG2Shaped,
+} from "./points.ts";
 
 export const PROOF_BYTES = 128;
 
@@ -30,6 +40,16 @@ export function encodeProof(proof: Groth16Proof): Uint8Array {
   bytes.set(encodeG2({ x: pair(x), y: pair(y) }), 32);
   bytes.set(encodeG1(g1(proof.pi_c)), 96);
   return bytes;
+}
+
+/** Whether bytes could be a proof, as far as a glance tells: their number, flags, coordinates below p. */
+export function isProofShaped(bytes: Uint8Array): boolean {
+  return (
+    bytes.length === PROOF_BYTES &&
+    isG1Shaped(bytes.subarray(0, 32)) &&
+    isG2Shaped(bytes.subarray(32, 96)) &&
+    isG1Shaped(bytes.subarray(96))
+  );
 }
 
 /** The points, or `undefined` for bytes that are not the one encoding of three points of the groups. */

@@ -1,35 +1,33 @@
 /**
- * The verifier's thread: strict decoding, then snarkjs' check, proof by proof. Started by verify.ts.
+ * A verifier's thread: the batch verifier, or, on machines without fused multiply-add, the slow one that
+ * gives the same verdicts. Started by verify.ts.
  */
 
-import { FIELD_ORDER } from "../consensus/work/gradient.ts";
-import { decodeProofPoints, snarkjsProof } from "./proof.ts";
-import { serveThread, stubWebWorker } from "./thread.ts";
-import type { VerifyJob } from "./verify.ts";
+import { createBatchVerifier } from "./batch/verifier.ts";
+import { PROOF_BYTES } from "./proof.ts";
+import { createReferenceVerifier } from "./reference.ts";
+import { serveThread } from "./thread.ts";
+import type { VerificationKey } from "./verification-key.ts";
 
-stubWebWorker();
-const [{ groth16 }, { buildBn128 }] = await Promise.all([import("snarkjs"), import("ffjavascript")]);
-// snarkjs looks here first; given an option instead, it would build the curve again for every proof.
-Object.assign(globalThis, { curve_bn128: await buildBn128(true) });
+export type VerifyRequest = {
+  readonly keys: readonly VerificationKey[];
+  /** Which key a job has. */
+  readonly keyOf: readonly number[];
+  readonly signals: readonly (readonly bigint[])[];
+  /** 128 bytes a job. */
+  readonly proofs: Uint8Array;
+};
 
-async function verifyOne({ vk, publicSignals, proof }: VerifyJob): Promise<boolean> {
-  if (publicSignals.length !== vk.nPublic) return false;
-  if (publicSignals.some((signal) => signal < 0n || signal >= FIELD_ORDER)) return false;
-  const points = decodeProofPoints(proof);
-  if (points === undefined) return false;
-  const key = {
-    ...vk,
-    vk_alpha_1: [...vk.vk_alpha_1],
-    vk_beta_2: vk.vk_beta_2.map((pair) => [...pair]),
-    vk_gamma_2: vk.vk_gamma_2.map((pair) => [...pair]),
-    vk_delta_2: vk.vk_delta_2.map((pair) => [...pair]),
-    IC: vk.IC.map((point) => [...point]),
-  };
-  return await groth16.verify(key, publicSignals.map(String), snarkjsProof(points));
-}
+/** 1 a job that holds, else 0. */
+export type VerifyReply = Uint8Array;
 
-serveThread<readonly VerifyJob[], boolean[]>(async (jobs) => {
-  const verdicts: boolean[] = [];
-  for (const job of jobs) verdicts.push(await verifyOne(job));
-  return verdicts;
+const verifier = (await createBatchVerifier()) ?? (await createReferenceVerifier());
+
+serveThread<VerifyRequest, VerifyReply>(async ({ keys, keyOf, signals, proofs }) => {
+  const jobs = signals.flatMap((publicSignals, i) => {
+    const vk = keys[keyOf[i] ?? 0];
+    const proof = proofs.subarray(i * PROOF_BYTES, (i + 1) * PROOF_BYTES);
+    return vk === undefined ? [] : [{ vk, publicSignals, proof }];
+  });
+  return Uint8Array.from(await verifier.verify(jobs), Number);
 });

@@ -1,16 +1,21 @@
 /**
- * Verifies proofs, many at a time, in a worker thread. Called by nodes (admission and block checks) and by
- * SDKs for their own proofs; Node only.
+ * Verifies proofs, many at a time, in worker threads that leave the caller's free. Called by nodes (admission
+ * and block checks) and by SDKs for their own proofs; Node only.
  *
- * Two honest nodes must never disagree about a proof. So the answer depends on key, signals and bytes only:
- * decoding is strict (proof.ts), every signal must be below r and their number the key's, and keys come
- * checked from parseVerificationKey. A malformed job is `false`, never an error.
+ * Calls are gathered: what comes within a few milliseconds, or while all threads are at work, is one batch, and
+ * a proof of a full batch costs a fraction of a single one (docs/performance.md). The verdict is the same
+ * in any company: it depends on key, signals and bytes only. Decoding is strict (proof.ts), every signal
+ * must be below r and their number the key's, and keys come checked from parseVerificationKey. A malformed
+ * job is `false`, never an error.
  */
 
+import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { FaultError } from "../consensus/primitives/faults.ts";
+import { PROOF_BYTES } from "./proof.ts";
 import { startThread, type Thread } from "./thread.ts";
 import type { VerificationKey } from "./verification-key.ts";
+import type { VerifyReply, VerifyRequest } from "./verify-worker.ts";
 
 export type VerifyJob = {
   /** From parseVerificationKey. */
@@ -24,60 +29,139 @@ export type VerifyJob = {
 export type Verifier = {
   /**
    * One answer a job, in order.
-   * @throws `prover/busy` when too many jobs wait; an Error when stopped, or when the thread died
+   * @throws `prover/busy` when too many jobs wait; an Error when stopped, or when two threads died of the jobs
    */
   verify(jobs: readonly VerifyJob[]): Promise<boolean[]>;
   stop(): Promise<void>;
 };
 
 export type VerifierOptions = {
+  /** Threads. Default: one less than the machine has cores, at least one. */
+  readonly workers?: number;
   /** Jobs that may wait, those in hand included. Default 4,096. */
   readonly jobsMax?: number;
+  /** How long a job waits for company when a thread is free. Default 3 ms. */
+  readonly gatherMs?: number;
 };
 
+/** Proofs in one batch at most; more do not make it faster. */
+const BATCH_MAX = 128;
+/** Jobs are not spread over threads in smaller parts than this. */
+const SHARE_MIN = 16;
 const JOBS_MAX = 4096;
+const GATHER_MS = 3;
+const ATTEMPTS_MAX = 2;
 
-/** The thread starts with the first call, in about 0.4 s. */
-export function createVerifier({ jobsMax = JOBS_MAX }: VerifierOptions = {}): Verifier {
+type Waiting = {
+  readonly job: VerifyJob;
+  attempts: number;
+  resolve(verdict: boolean): void;
+  reject(error: Error): void;
+};
+
+type Seat = { thread: Thread<VerifyRequest, VerifyReply> | undefined; busy: boolean };
+
+/** Threads start with the first call, in about 0.1 s. */
+export function createVerifier({
+  workers = Math.max(1, availableParallelism() - 1),
+  jobsMax = JOBS_MAX,
+  gatherMs = GATHER_MS,
+}: VerifierOptions = {}): Verifier {
   const script = new URL(`./verify-worker${extname(import.meta.filename)}`, import.meta.url);
-  let thread: Thread<readonly VerifyJob[], boolean[]> | undefined;
-  let queue: Promise<unknown> = Promise.resolve();
-  let waiting = 0;
+  const seats: readonly Seat[] = Array.from({ length: workers }, () => ({ thread: undefined, busy: false }));
+  let queue: Waiting[] = [];
+  let open = 0;
+  let timer: NodeJS.Timeout | undefined;
   let stopped = false;
 
-  const run = async (jobs: readonly VerifyJob[]): Promise<boolean[]> => {
-    if (stopped) throw new Error("the verifier is stopped");
-    thread ??= startThread(script);
-    const current = thread;
+  const run = async (seat: Seat, batch: readonly Waiting[]): Promise<void> => {
+    seat.busy = true;
+    seat.thread ??= startThread<VerifyRequest, VerifyReply>(script);
+    const current = seat.thread;
     try {
-      return await current.call(jobs);
+      const verdicts = await current.call(requestOf(batch.map(({ job }) => job)));
+      for (const [i, { resolve }] of batch.entries()) resolve(verdicts[i] === 1);
     } catch (error) {
-      // A job cannot make the handler throw, so the thread is ill: the next call gets a new one.
-      if (thread === current) thread = undefined;
+      // A job cannot make the handler throw, so the thread is ill: another one tries again, once.
+      if (seat.thread === current) seat.thread = undefined;
+      const again: Waiting[] = [];
+      for (const waiting of batch) {
+        waiting.attempts++;
+        if (stopped || waiting.attempts >= ATTEMPTS_MAX) {
+          waiting.reject(error instanceof Error ? error : new Error(String(error)));
+        } else again.push(waiting);
+      }
+      queue = [...again, ...queue];
       await current.stop();
-      throw error;
+    } finally {
+      seat.busy = false;
     }
+    dispatch(true);
+  };
+
+  /** Gives what waits to free threads; less than a batch only when it has waited long enough. */
+  const dispatch = (due: boolean): void => {
+    for (;;) {
+      const free = seats.filter(({ busy }) => !busy);
+      const [seat] = free;
+      if (stopped || seat === undefined || queue.length === 0) return;
+      if (!due && queue.length < BATCH_MAX) {
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          dispatch(true);
+        }, gatherMs);
+        return;
+      }
+      const share = Math.max(SHARE_MIN, Math.ceil(queue.length / free.length));
+      const batch = queue.slice(0, Math.min(BATCH_MAX, share));
+      queue = queue.slice(batch.length);
+      void run(seat, batch);
+    }
+  };
+
+  const enqueue = (job: VerifyJob): Promise<boolean> => {
+    // What would not even fit the message is answered here.
+    if (job.proof.length !== PROOF_BYTES || job.publicSignals.length !== job.vk.nPublic) {
+      return Promise.resolve(false);
+    }
+    open++;
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    queue.push({ job, attempts: 0, resolve, reject });
+    return promise.finally(() => {
+      open--;
+    });
   };
 
   return {
     verify: (jobs) => {
-      if (jobs.length === 0) return Promise.resolve([]);
-      if (waiting + jobs.length > jobsMax) {
-        return Promise.reject(new FaultError("prover/busy", { waiting, jobsMax }));
+      if (stopped) return Promise.reject(new Error("the verifier is stopped"));
+      if (open + jobs.length > jobsMax) {
+        return Promise.reject(new FaultError("prover/busy", { waiting: open, jobsMax }));
       }
-      waiting += jobs.length;
-      const result = queue
-        .then(() => run(jobs))
-        .finally(() => {
-          waiting -= jobs.length;
-        });
-      queue = result.catch(() => undefined);
-      return result;
+      const answers = Promise.all(jobs.map(enqueue));
+      dispatch(false);
+      return answers;
     },
     stop: async () => {
       stopped = true;
-      await thread?.stop();
-      thread = undefined;
+      clearTimeout(timer);
+      for (const { reject } of queue) reject(new Error("the verifier is stopped"));
+      queue = [];
+      await Promise.all(seats.map(({ thread }) => thread?.stop()));
     },
   };
+}
+
+/** The jobs as a message: every key once, all proofs in one piece. */
+function requestOf(jobs: readonly VerifyJob[]): VerifyRequest {
+  const keys = new Map<VerificationKey, number>();
+  const keyOf = jobs.map(({ vk }) => {
+    const index = keys.get(vk) ?? keys.size;
+    keys.set(vk, index);
+    return index;
+  });
+  // A proof may be a view of a whole block: a message would take all of that along.
+  const proofs = new Uint8Array(jobs.length * PROOF_BYTES);
+  for (const [i, { proof }] of jobs.entries()) proofs.set(proof, i * PROOF_BYTES);
+  return { keys: [...keys.keys()], keyOf, signals: jobs.map(({ publicSignals }) => publicSignals), proofs };
 }

@@ -25,11 +25,6 @@ export function parseCount(text: string): number {
   return Number(text);
 }
 
-/** Collects an option that may be given several times, or once with several values. */
-export function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
-
 /** A document for stdout: JSON with --json, else what `text` makes of it. */
 export function print(globals: Globals, value: unknown, text: () => string): void {
   process.stdout.write(`${globals.json ? JSON.stringify(value) : text()}\n`);

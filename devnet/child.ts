@@ -25,7 +25,9 @@ export type ChildOptions = {
   readonly onLine: (line: string) => void;
   /** It died by itself; `again` tells whether it is started again. */
   readonly onCrash: (crash: Crash) => void;
-  /** It ended by itself with its work done; it is not started again. */
+  /** Whether an end with exit code 0 is the end of its work; otherwise every end by itself counts as a crash. */
+  readonly mayEnd?: () => boolean;
+  /** It ended with its work done; it is not started again. */
   readonly onEnd?: (name: string) => void;
 };
 
@@ -51,7 +53,7 @@ const ERROR_CHARACTERS_MAX = 4_000;
 const ORPHAN = new URL("./orphan.ts", import.meta.url).href;
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-export function createChild({ name, args, onLine, onCrash, onEnd }: ChildOptions): Child {
+export function createChild({ name, args, onLine, onCrash, onEnd, mayEnd }: ChildOptions): Child {
   let child: ChildProcess | undefined;
   let gone: Promise<void> = Promise.resolve();
   let wanted = false;
@@ -79,7 +81,7 @@ export function createChild({ name, args, onLine, onCrash, onEnd }: ChildOptions
         child = undefined;
         resolve();
         if (!wanted) return;
-        if (code === 0) {
+        if (code === 0 && mayEnd?.() === true) {
           wanted = false;
           onEnd?.(name);
           return;

@@ -28,13 +28,9 @@ export type DevnetEvent =
   | { readonly kind: "pod"; readonly pod: string; readonly event: PodEvent }
   | { readonly kind: "sponsor"; readonly event: SponsorEvent }
   | { readonly kind: "sponsor-failed"; readonly reason: string }
-  | {
-      readonly kind: "crash";
-      readonly name: string;
-      readonly how: string;
-      readonly errors: string;
-      readonly again: boolean;
-    };
+  /** A process whose work is done. */
+  | { readonly kind: "ended"; readonly name: string }
+  | ({ readonly kind: "crash" } & Crash);
 
 export type DevnetOptions = ChainOptions & {
   /** Keeps the chain; a temporary folder, removed at the end, if absent. */
@@ -109,11 +105,17 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
         },
       }),
     );
+    const over = new Set<string>();
     const pods = info.pods.map(({ name, dir: folder, rpc }) =>
       createChild({
         name,
         args: ["cli/main.ts", "pod", "run", "--dir", folder, "--rpc", rpc, "--json"],
-        onLine: (line) => onPodLine(name, line, onEvent),
+        onLine: (line) => {
+          const event = podEventOf(line);
+          if ("notice" in event && event.notice === "task-over") over.add(name);
+          onEvent({ kind: "pod", pod: name, event });
+        },
+        mayEnd: () => over.has(name),
         onEnd: () => onEvent({ kind: "ended", name }),
         onCrash: (crash) => onEvent({ kind: "crash", ...crash }),
       }),
@@ -347,16 +349,16 @@ async function nodeReady(
   await waitFor(`${node.name} ready`, probe, { signal, timeoutMs: READY_MS, everyMs: PROBE_MS });
 }
 
-function onPodLine(pod: string, line: string, onEvent: (event: DevnetEvent) => void): void {
-  let event: unknown;
+/** What a pod says on stdout; a line that is none of its events is shown as it is. */
+function podEventOf(line: string): PodEvent {
   try {
-    event = JSON.parse(line);
-  } catch {
-    event = { notice: "retry", text: line.slice(0, 500) }; // not ours: shown as it is
+    const event: unknown = JSON.parse(line);
+    if (typeof event === "object" && event !== null && ("stage" in event || "notice" in event))
+      return event as PodEvent;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
   }
-  if (typeof event === "object" && event !== null && ("stage" in event || "notice" in event)) {
-    onEvent({ kind: "pod", pod, event: event as PodEvent });
-  }
+  return { notice: "retry", text: line.slice(0, 500) };
 }
 
 async function sponsorOf(

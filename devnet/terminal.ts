@@ -29,6 +29,8 @@ const PHASES: Readonly<Record<BuildProgress["phase"], readonly [number, number]>
   write: [95, 5],
 };
 const PLAIN_STEP = 20;
+/** Some terminals say that they are 0 columns wide. */
+const WIDTH_UNKNOWN = 120;
 
 export function createTerminal({ json, verbose }: TerminalOptions): Terminal {
   // People's lines go where data does not.
@@ -96,7 +98,7 @@ export function createTerminal({ json, verbose }: TerminalOptions): Terminal {
     },
     status: (status) => {
       if (rewrites) {
-        people.write(`\r\x1b[K${clip(statusLine(status), people.columns ?? 120)}`);
+        people.write(`\r\x1b[K${clip(statusLine(status), people.columns || WIDTH_UNKNOWN)}`);
         rewritten = true;
         return;
       }
@@ -113,7 +115,7 @@ export function createTerminal({ json, verbose }: TerminalOptions): Terminal {
 /** Of a pod's events, those one wants to see without asking. */
 function isWorthALine({ event }: Extract<DevnetEvent, { kind: "pod" }>): boolean {
   if ("notice" in event) return event.notice === "retry" || event.notice === "task-over";
-  return event.stage === "rejected" || event.stage === "expired";
+  return event.stage === "rejected" || event.stage === "expired" || event.stage === "skipped";
 }
 
 function header({ dir, info, readyMs }: Devnet): string[] {

@@ -27,8 +27,10 @@ import { parseAddress } from "../consensus/types/address.ts";
 import { normalizationHash, standardisationBytes } from "../consensus/types/normalization.ts";
 import { bytesToField } from "../consensus/types/submission.ts";
 import { addressOf } from "../consensus/types/transaction.ts";
+import { possessionRoot } from "../consensus/types/vote.ts";
 import { FIELD_ORDER, shapeKnown, shapeOf } from "../consensus/work/gradient.ts";
 import { rateValid } from "../consensus/work/step.ts";
+import { DEVELOPMENT_ACCOUNTS, DEVELOPMENT_KEYS } from "./development.ts";
 import type { GenesisDocument } from "./document.ts";
 
 export type Genesis = {
@@ -61,11 +63,6 @@ function fieldOf(hex: string, field: string): Uint8Array {
 
 export function chainTag(chainId: string): Uint8Array {
   return hash("chain-id", textBytes(chainId));
-}
-
-/** What a validator signs to show that it holds its BLS key. */
-export function possessionRoot(chain: Uint8Array, blsKey: Uint8Array): Uint8Array {
-  return hash("possession", chain, blsKey);
 }
 
 /** 31 bytes of H(chain, place in genesis, name, verification key), little-endian with a zero on top: below r. */
@@ -245,12 +242,23 @@ function addTasks(state: State, chain: Uint8Array, document: GenesisDocument, pa
   }
 }
 
+/** Presets, keys and set-ups for development are worth nothing where coins are: everybody can forge with them. */
+function refuseDevelopment(document: GenesisDocument): void {
+  if (document.preset === "dev") refuse("chainId", 'a name that begins with "dev-" for the preset dev');
+  const known = new Set(Object.values(DEVELOPMENT_KEYS));
+  for (const [i, { vkHash }] of document.circuits.entries()) {
+    if (known.has(vkHash)) refuse(`circuits.${i}.vkHash`, "a key of a ceremony: this one's secret is public");
+  }
+  for (const [i, { address }] of document.accounts.entries()) {
+    if (DEVELOPMENT_ACCOUNTS.includes(address))
+      refuse(`accounts.${i}.address`, "an account whose key is not public");
+  }
+}
+
 /** Builds the first state, or says which field of the document is wrong. */
 export function genesisState(document: GenesisDocument): Genesis {
   const params = paramsOf(document);
-  if (document.preset === "dev" && !document.chainId.startsWith("dev-")) {
-    refuse("chainId", 'a name that begins with "dev-" for development presets, keys and set-ups');
-  }
+  if (!document.chainId.startsWith("dev-")) refuseDevelopment(document);
   const chain = chainTag(document.chainId);
   const state = StateType.defaultViewDU();
   state.chain = chain;

@@ -32,7 +32,7 @@ export type AdmissionComponents = {
     sendSubmission(submission: Submission, exceptPeerId?: string): void;
   };
   /** A submission whose signature holds and whose proof does not: remembered for whoever asks after it. */
-  onRejected(id: Uint8Array, fault: Fault): void;
+  onRejected(submission: Submission, fault: Fault): void;
   onPooled(): void;
 };
 export type Admission = ReturnType<typeof createAdmission>;
@@ -64,7 +64,7 @@ export function createAdmission(components: AdmissionComponents) {
       submissionChecks(chain.chain, submission, accepted),
     ]);
     if (wrong !== undefined) {
-      if (wrong.code !== "submission/signature-invalid") onRejected(nullifierOf(submission), wrong);
+      if (wrong.code !== "submission/signature-invalid") onRejected(submission, wrong);
       return reject(wrong);
     }
     const late = mempool.conflict(submission) ?? mempool.addSubmission(submission);

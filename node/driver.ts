@@ -306,6 +306,12 @@ export function createDriver(components: DriverComponents) {
       case "equivocation":
         log.error({ validator: it.first.signer, view: it.first.subject.view }, "validator equivocates");
         return;
+      case "contradiction":
+        log.error(
+          { epoch: it.first.subject.epoch, view: it.first.subject.view },
+          "two certificates contradict each other",
+        );
+        return;
       case "diverged":
         signing = false;
         log.error(

@@ -15,7 +15,7 @@ export function exitCodeOf(error: unknown): number {
   return /^(config|genesis|key|node)\//.test(error.code) ? 3 : 1;
 }
 
-/** Runs until a signal, or until the parent that started it with a pipe is gone. */
+/** Runs until a signal. */
 export async function runNode(dir: string): Promise<void> {
   const config = await loadConfig(dir);
   const genesis = parseGenesis(await readFile(config.genesis, "utf8"));
@@ -26,10 +26,6 @@ export async function runNode(dir: string): Promise<void> {
     `${JSON.stringify({ ready: { name: config.name, rpc: node.rpcUrl, addresses: node.addresses } })}\n`,
   );
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end(undefined));
-  if (process.env.ZKP_PARENT_PIPE === "1") {
-    process.stdin.once("end", () => end(undefined));
-    process.stdin.resume();
-  }
   const error = await ended;
   if (error !== undefined) log.error({ err: error }, "fatal");
   await node.stop();

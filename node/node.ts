@@ -7,7 +7,7 @@ import { parseVerificationKey, vkHash } from "../circuits/verification-key.ts";
 import { createVerifier } from "../circuits/verify.ts";
 import { toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
-import type { Submission } from "../consensus/types/submission.ts";
+import { nullifierOf, type Submission } from "../consensus/types/submission.ts";
 import type { GenesisDocument } from "../genesis/document.ts";
 import { genesisState } from "../genesis/state.ts";
 import { createAdmission } from "./admission.ts";
@@ -136,7 +136,6 @@ export async function startNode(
   });
   const life = createProofLife({ chain, mempool, store });
   const answers = createAnswers(chain, store);
-  const rejected = new Map<string, Submission>();
 
   const network = await createNetwork(
     {
@@ -173,13 +172,8 @@ export async function startNode(
     mempool,
     verification,
     network,
-    onRejected(id, fault) {
-      const submission = rejected.get(toHex(id));
-      life.onRejected(
-        toHex(id),
-        fault,
-        submission === undefined ? { task: "", epoch: "0", slot: 0, podId: "" } : recordOf(submission),
-      );
+    onRejected(submission, fault) {
+      life.onRejected(toHex(nullifierOf(submission)), fault, recordOf(submission));
       changes.notify();
     },
     onPooled: () => changes.notify(),
@@ -205,6 +199,9 @@ export async function startNode(
   const greet = ({ peerId }: PeerInfo): void => {
     const certificate = chain.finalCertificate();
     if (certificate !== undefined) network.sendCertificateTo(peerId, certificate);
+    const { transactions, submissions } = mempool.all();
+    for (const it of transactions) network.sendTransactionTo(peerId, it);
+    for (const it of submissions) network.sendSubmissionTo(peerId, it);
     catchUp.start();
   };
 

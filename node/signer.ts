@@ -16,11 +16,11 @@ import { ContainerType, type ValueOf } from "@chainsafe/ssz";
 import { z } from "zod";
 import { toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError, invariant } from "../consensus/primitives/faults.ts";
-import { hash } from "../consensus/primitives/hash.ts";
 import { Epoch, View } from "../consensus/primitives/units.ts";
 import { EpochType, uint64, ViewType } from "../consensus/types/ssz.ts";
 import {
   isSubject,
+  possessionRoot,
   revealRoot,
   type Subject,
   sameSubject,
@@ -74,10 +74,6 @@ export type SignerComponents = {
 };
 
 export type Signer = Awaited<ReturnType<typeof createSigner>>;
-
-/** The message of the proof of possession. */
-export const possessionRoot = (chain: Uint8Array, blsKey: Uint8Array): Uint8Array =>
-  hash("possession", chain, blsKey);
 
 export async function createSigner(options: SignerOptions, { store }: SignerComponents) {
   const { secretKey, chain, floorFile } = options;

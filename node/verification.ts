@@ -1,10 +1,10 @@
 /**
  * Carries out the checks that consensus/state/checks.ts collects: signatures here, proofs in the
- * verifier's worker. Remembers what was verified, so that a block does not pay again for what the
+ * verifier's workers, which gather what comes at the same time into batches. Remembers what was verified, so that a block does not pay again for what the
  * mempool has verified. Used by admission and by the chain.
  */
 
-import { decodeProofPoints } from "../circuits/proof.ts";
+import { isProofShaped } from "../circuits/proof.ts";
 import type { VerificationKey } from "../circuits/verification-key.ts";
 import type { Verifier } from "../circuits/verify.ts";
 import { verifyAggregate } from "../consensus/primitives/bls.ts";
@@ -60,9 +60,8 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     const verdicts = await verifier.verify(open.map(({ job }) => job));
     for (const [at, { i, check }] of open.entries()) {
       if (verdicts[at] === true) remember(check.id, check.ed25519.signature);
-      // Decoding costs as much as a signature, so a good proof doesn't pay for it twice.
-      else if (decodeProofPoints(check.proof.proof) === undefined)
-        answers[i] = fault("submission/proof-malformed");
+      // A glance, because this thread is not to be kept busy by whoever sends bad proofs.
+      else if (!isProofShaped(check.proof.proof)) answers[i] = fault("submission/proof-malformed");
       else answers[i] = fault("submission/proof-invalid");
     }
     return answers;

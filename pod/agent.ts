@@ -75,8 +75,7 @@ export async function runPod(options: RunPodOptions): Promise<void> {
         if (Number(detail.epoch) > seen) {
           seen = Number(detail.epoch);
           for (const drawn of drawnSlots(detail, toHex(podId)))
-            jobs.start({ drawn, late: new AbortController(), overdue: new AbortController() });
-          jobs.watch(status);
+            jobs.start({ drawn, late: new AbortController(), overdue: new AbortController() }, status);
         }
       }
       await pause(pollMs, signal);
@@ -95,8 +94,19 @@ function isOver(task: TaskDetail): boolean {
   return Number(task.epoch) > Number(task.lastRound);
 }
 
+/** Tells a job that the chain has left it behind. */
+function close({ drawn, late, overdue }: Job, status: Status): void {
+  const epoch = Number(status.epoch);
+  const closed = epoch > drawn.epoch || (epoch === drawn.epoch && status.place > status.closePlace);
+  if (!closed) return;
+  const fault = new FaultError("submission/window-closed", { epoch: drawn.epoch, place: status.place });
+  // Ending a proof ends the prover's thread with its loaded keys: only for the sake of the next slot.
+  if (!overdue.signal.aborted) overdue.abort(fault);
+  if (epoch > drawn.epoch && !late.signal.aborted) late.abort(fault);
+}
+
 type Jobs = {
-  start(job: Job): void;
+  start(job: Job, status: Status): void;
   /** Ends jobs that the chain has left behind; throws what broke a job. */
   watch(status: Status): void;
   finish(getStatus: () => Promise<Status>, pollMs: number): Promise<void>;
@@ -121,20 +131,14 @@ function createJobs(options: RunPodOptions, chainId: string): Jobs {
     }
   };
   const jobs: Jobs = {
-    start: (job) => {
+    start: (job, status) => {
+      close(job, status);
       if (open.size < JOBS_MAX) open.set(job, run(job));
     },
     watch: (status) => {
       if (broken !== undefined) throw broken;
       epoch = Number(status.epoch);
-      for (const { drawn, late, overdue } of open.keys()) {
-        const closed = epoch > drawn.epoch || status.place > status.closePlace;
-        if (!closed) continue;
-        const fault = new FaultError("submission/window-closed", { epoch: drawn.epoch, place: status.place });
-        // Ending a proof ends the prover's thread with its loaded keys: only for the sake of the next slot.
-        if (!overdue.signal.aborted) overdue.abort(fault);
-        if (epoch > drawn.epoch && !late.signal.aborted) late.abort(fault);
-      }
+      for (const job of open.keys()) close(job, status);
     },
     finish: async (getStatus, pollMs) => {
       while (open.size > 0) {

@@ -64,6 +64,7 @@ export async function runJob(context: JobContext, job: Job): Promise<ProofEvent>
   emit("drawn");
   let submission: Uint8Array;
   try {
+    overdue.signal.throwIfAborted();
     submission = await prove(context, drawn, AbortSignal.any([signal, late.signal]), emit);
     overdue.signal.throwIfAborted();
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * The test command: `node test/main.ts [FILTER…]`. Runs node:test over the folders, what is heavy one at
+ * The test command: `node test/main.ts [--long] [FILTER…]`; --long runs test/long instead. Runs node:test over the folders, what is heavy one at
  * a time, and ends with a line "N passed, N failed" (", N skipped" if any). A filter is a part of a path.
  */
 import { globSync } from "node:fs";
@@ -19,16 +19,20 @@ const STAGES = [
 /** A file that hangs fails; none takes a third of it. */
 const FILE_TIMEOUT_MS = 600_000;
 
-const filters = process.argv.slice(2);
+const LONG_STAGES = [{ pattern: "test/long/**/*.test.ts", concurrency: 1 }] as const;
+const LONG_TIMEOUT_MS = 3_600_000;
+
+const long = process.argv.includes("--long");
+const filters = process.argv.slice(2).filter((it) => it !== "--long");
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
-for (const { pattern, concurrency } of STAGES) {
+for (const { pattern, concurrency } of long ? LONG_STAGES : STAGES) {
   const files = globSync(pattern, { cwd: root })
     .filter((file) => filters.every((filter) => file.includes(filter)))
     .sort()
     .map((file) => join(root, file));
   if (files.length === 0) continue;
-  const stream = run({ files, concurrency, timeout: FILE_TIMEOUT_MS });
+  const stream = run({ files, concurrency, timeout: long ? LONG_TIMEOUT_MS : FILE_TIMEOUT_MS });
   stream.on("test:pass", ({ skip, details }) => {
     if (details.type === "suite") return;
     if (skip === undefined || skip === false) counts.passed += 1;

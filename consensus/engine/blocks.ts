@@ -23,7 +23,8 @@ export type Blocks = {
   /** Makes the entry if there is none, and notes that this view names it. */
   named(hash: Uint8Array, view: View): KnownBlock;
   get(hash: Uint8Array): KnownBlock | undefined;
-  dropBelow(view: View): void;
+  /** Drops what no view from here on named, but for the blocks to keep (hashes as hex). */
+  dropBelow(view: View, keep?: ReadonlySet<string>): void;
 };
 
 export function createBlocks(): Blocks {
@@ -41,8 +42,10 @@ export function createBlocks(): Blocks {
       return entry;
     },
     get: (hash) => known.get(toHex(hash)),
-    dropBelow(view) {
-      for (const [name, entry] of known) if (entry.view < view) known.delete(name);
+    dropBelow(view, keep) {
+      for (const [name, entry] of known) {
+        if (entry.view < view && keep?.has(name) !== true) known.delete(name);
+      }
     },
   };
 }

@@ -11,10 +11,21 @@ import { type Subject, sameSubject, VoteKind } from "../types/vote.ts";
 import { finalize } from "./casting.ts";
 import { blame, type Core, diverge, report } from "./core.ts";
 import { growth } from "./rules.ts";
-import { certified, heldAs, VIEWS_KEPT, type ViewState } from "./view-state.ts";
+import { certified, heldAs, REPEATED_VIEWS, VIEWS_KEPT, type ViewState } from "./view-state.ts";
 
 /** Where a certificate comes from: the own tally, somebody else, or the own disk. */
 export type Origin = "assembled" | "received" | "restored";
+
+/**
+ * Bounds what a long time without finality leaves: votes, blocks that nobody certified, and the own
+ * proposals' bodies go. Certificates stay, since P and N4 need them: about 1 kB a view.
+ */
+function forgetOld(core: Core): void {
+  core.tally.dropBelow((core.view - VIEWS_KEPT) as View);
+  const recent = (core.view - REPEATED_VIEWS) as View;
+  core.views.dropProposals(recent);
+  if (recent > core.finalizedView) core.blocks.dropBelow(recent, core.views.certifiedBlocks());
+}
 
 export function enterView(
   core: Core,
@@ -30,6 +41,7 @@ export function enterView(
   core.proposalDeadlineMs = core.nowMs + timeouts.proposalMs * g;
   core.notarizationDeadlineMs = core.nowMs + timeouts.notarizationMs * g;
   core.retryMs = Number.POSITIVE_INFINITY;
+  forgetOld(core);
   report(core, { kind: "entered-view", view, proposer: proposerOf(set, view), because });
   fetchBlocks(core);
 }
@@ -42,12 +54,18 @@ export function isCertified(core: Core, certificate: Certificate): boolean {
   return verifyCertificate(chain, set, certificate, verifyAggregate);
 }
 
-/** A second certificate that cannot be beside one that is held: more than a third is Byzantine. */
-function contradicts(state: ViewState, { subject }: Certificate): boolean {
+/**
+ * What is held of a view and cannot be beside this certificate, unless a third is Byzantine. The one
+ * whose common signers are evidence comes first.
+ */
+function rivalOf(state: ViewState | undefined, { subject }: Certificate): Certificate | undefined {
+  if (state === undefined) return undefined;
   const { notarization, nullification, finalization } = state;
-  if (subject.kind === VoteKind.nullify) return finalization !== undefined;
-  if (subject.kind === VoteKind.finalize && nullification !== undefined) return true;
-  return [notarization, finalization].some(
+  if (subject.kind === VoteKind.nullify) return finalization;
+  const finalizing = subject.kind === VoteKind.finalize;
+  if (finalizing && nullification !== undefined) return nullification;
+  const blocks = finalizing ? [finalization, notarization] : [notarization, finalization];
+  return blocks.find(
     (held) => held !== undefined && !sameSubject(held.subject, { ...subject, kind: held.subject.kind }),
   );
 }
@@ -109,16 +127,19 @@ export function takeCertificate(
   if (subject.epoch !== core.options.set.epoch || core.finished) return false;
   const held = heldAs(core.views.peek(subject.view), subject);
   if (held !== undefined && sameSubject(held.subject, subject)) return true;
-  if (subject.view <= core.finalizedView && !isLastFinalized(core, subject)) return false;
+  const rival = rivalOf(core.views.peek(subject.view), certificate);
+  const old = subject.view <= core.finalizedView && !isLastFinalized(core, subject);
+  if (old && rival === undefined) return false;
   if (origin !== "assembled" && !isCertified(core, certificate)) {
     blame(core, from, "certificate that does not verify");
     return false;
   }
-  const state = core.views.at(subject.view);
-  if (contradicts(state, certificate)) {
+  if (rival !== undefined) {
+    if (!core.halted) report(core, { kind: "contradiction", first: rival, second: certificate });
     diverge(core, subject.blockHash);
     return false;
   }
+  const state = core.views.at(subject.view);
   // What opens a view is passed on by all, so that no sender can give it to some only.
   const opens = subject.view === core.view && subject.kind !== VoteKind.finalize;
   if (origin === "assembled" || (origin === "received" && opens)) {

@@ -27,6 +27,7 @@ import { judgeCandidate, takeBlock, takeProposal, takeVerdict } from "./proposal
 import { propose, takeBuilt } from "./proposing.ts";
 import type { Effect, Input } from "./protocol.ts";
 import { deadlineOf, skipInactive, takeTick } from "./timers.ts";
+import { REPEATED_VIEWS } from "./view-state.ts";
 import { takeVote } from "./votes.ts";
 
 /** For the operator: why does nothing move? */
@@ -95,9 +96,6 @@ function advance(core: Core): void {
   propose(core);
   skipInactive(core);
 }
-
-/** Own votes of this many views below the highest are sent again after a restart. */
-const REPEATED_VIEWS = 64;
 
 /** Flags first, so that nothing cast before can be contradicted; then the highest view. */
 function restore(core: Core, restored: Restored): void {

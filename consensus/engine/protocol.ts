@@ -52,7 +52,13 @@ export type Report =
         | "inactive-proposer"
         | "build-failed";
     }
-  /** A notarized block failed validation here: stop signing, dump, alarm. */
+  /**
+   * Two verified certificates of one view that exclude each other: a third of the weight is Byzantine.
+   * The signers of both are evidence if the kinds are two notarizations, two finalizations, or a
+   * nullification and a finalization. Reported once, before "diverged".
+   */
+  | { readonly kind: "contradiction"; readonly first: Certificate; readonly second: Certificate }
+  /** A notarized block failed validation here, or certificates contradict: stop signing, dump, alarm. */
   | { readonly kind: "diverged"; readonly blockHash: Uint8Array };
 
 export type Effect =

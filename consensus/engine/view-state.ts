@@ -1,15 +1,18 @@
 /**
  * What is known of each view: certificates, the proposer's proposal, own votes. Kept from
- * {@link VIEWS_KEPT} below the last finalized view on. Used by every part of the engine.
+ * {@link VIEWS_KEPT} below the last finalized view on, however many are above it. Used by every part of the engine.
  */
+import { toHex } from "../primitives/bytes.ts";
 import type { View } from "../primitives/units.ts";
 import type { Header, Proposal } from "../types/block.ts";
 import type { Certificate } from "../types/certificate.ts";
 import { type Subject, VoteKind } from "../types/vote.ts";
 import { noVotes, type OwnVotes } from "./rules.ts";
 
-/** Views below the last finalized one whose votes still count, for participation and evidence. */
+/** Views below the current one whose votes still count, for finality, participation and evidence. */
 export const VIEWS_KEPT = 256;
+/** Own votes of this many views below the highest are sent again after a restart. */
+export const REPEATED_VIEWS = 64;
 
 /** The first proposal of a view's proposer (N1). */
 export type Candidate = {
@@ -44,6 +47,10 @@ export type Views = {
   ): { readonly held: readonly Certificate[]; readonly missing: readonly View[] };
   /** Views whose notarization or finalization names this block. */
   certifying(isBlock: (subject: Subject) => boolean): readonly View[];
+  /** Hashes, as hex, of the blocks that notarizations and finalizations name. */
+  certifiedBlocks(): ReadonlySet<string>;
+  /** Forgets the bodies of own proposals of views that will not be repeated. */
+  dropProposals(below: View): void;
   dropBelow(view: View): void;
 };
 
@@ -99,6 +106,17 @@ export function createViews(): Views {
         if (subject !== undefined && isBlock(subject)) views.push(at);
       }
       return views;
+    },
+    certifiedBlocks() {
+      const names = new Set<string>();
+      for (const state of states.values()) {
+        const subject = certified(state)?.subject;
+        if (subject !== undefined) names.add(toHex(subject.blockHash));
+      }
+      return names;
+    },
+    dropProposals(below) {
+      for (const [at, state] of states) if (at < below) state.proposal = undefined;
     },
     dropBelow(view) {
       for (const at of states.keys()) if (at < view) states.delete(at);

@@ -44,7 +44,7 @@ export function takeVote(core: Core, vote: Vote, from: number | undefined, verif
   }
   if (from === signer) core.heardMs[signer] = core.nowMs;
   if (core.finished && from !== undefined) nudge(core, vote);
-  if (subject.view < core.finalizedView - VIEWS_KEPT || subject.view > core.view + 1) return;
+  if (subject.view < core.view - VIEWS_KEPT || subject.view > core.view + 1) return;
   // Nobody answers for a vote without a sender that isn't one's own: verified before it is counted.
   const foreign = from === undefined && signer !== options.self && !verified;
   if (

@@ -1,6 +1,6 @@
 /**
  * How many coins an epoch mints, and to whom: pure arithmetic over plain values, called once an epoch by the
- * settlement in this folder. docs: state.md, "Issuance"; what each rule prevents is in docs/protocol.md.
+ * settlement in this folder. docs/protocol.md, "Issuance"; what each rule prevents is in docs/protocol.md.
  *
  *   B     = λ · (supplyMax − issued)
  *   mint  = laneShare · B · Q / max(Q, T)         no quality, no mint

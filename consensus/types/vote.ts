@@ -81,3 +81,8 @@ export function revealRoot(chain: Uint8Array, epoch: Epoch, view: View): Uint8Ar
     ZERO32,
   );
 }
+
+/** What a validator signs to show that it holds its BLS key: without it, keys may not be aggregated. */
+export function possessionRoot(chain: Uint8Array, blsKey: Uint8Array): Uint8Array {
+  return hash("possession", chain, blsKey);
+}

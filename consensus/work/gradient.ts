@@ -27,15 +27,10 @@ export const FIELD_ORDER = 21888242871839275222246405745257275088548364400416034
 export const FEATURE_BITS = 12;
 export const WEIGHT_BITS = 24;
 export const FEATURE_SCALE = 2 ** 8;
-export const WEIGHT_SCALE = 2 ** 16;
 export const FEATURE_MIN = -(2 ** (FEATURE_BITS - 1));
 export const FEATURE_MAX = 2 ** (FEATURE_BITS - 1) - 1;
 export const WEIGHT_MIN = -(2 ** (WEIGHT_BITS - 1));
 export const WEIGHT_MAX = 2 ** (WEIGHT_BITS - 1) - 1;
-/** g is the derivative of the loss in units of 2^−34; `rate·Σg / 2^18` is a step of Q16 weights. */
-export const GRADIENT_SCALE = 2 ** 34;
-/** The loss is in units of 2^−24. */
-export const LOSS_SCALE = 2 ** 24;
 
 /** 1.0 of a residual and the width of the clamp; half of it is the clamp's offset. */
 const CLAMP = 2 ** 26;

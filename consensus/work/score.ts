@@ -1,7 +1,7 @@
 /**
  * What a round's gradients are worth, measured by every node in exact integers on rows that nobody had seen
  * when submissions closed. The settlement of a `gradient` task calls {@link scoreRound} once an epoch; the
- * SDK calls it to explain a reward. docs: circuits.md, "The gradient and its score"; README.md beside this.
+ * SDK calls it to explain a reward. docs/protocol.md; README.md beside this.
  *
  *   clip → screen → merge → Shapley → step → quality
  *

@@ -283,6 +283,11 @@ export async function createNetwork(options: NetworkOptions, components: Network
       toAll("pool", encodePoolMessage({ selector: 0, value: transaction }), exceptPeerId),
     sendSubmission: (submission: Submission, exceptPeerId?: string): void =>
       toAll("pool", encodePoolMessage({ selector: 1, value: submission }), exceptPeerId),
+    /** The two to one peer; false if it is not connected or its queue lost a frame. */
+    sendTransactionTo: (peerId: string, value: Transaction): boolean =>
+      toOne("pool", peerId, encodePoolMessage({ selector: 0, value })),
+    sendSubmissionTo: (peerId: string, value: Submission): boolean =>
+      toOne("pool", peerId, encodePoolMessage({ selector: 1, value })),
     /** Throws node/peer-lost, node/request-timeout, node/request-refused, rpc/busy. */
     async request<R extends Request>(peerId: string, request: R): Promise<ResponseTo<R>> {
       const link = links.get(peerId);

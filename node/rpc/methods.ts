@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import { fromHex, toHex } from "../../consensus/primitives/bytes.ts";
-import { FaultError, type Verdict } from "../../consensus/primitives/faults.ts";
+import { type FaultCode, FaultError, type Verdict } from "../../consensus/primitives/faults.ts";
 import { closePlace, placeInEpoch } from "../../consensus/primitives/params.ts";
 import { Amount, Height } from "../../consensus/primitives/units.ts";
 import { statementOf } from "../../consensus/state/inputs.ts";
@@ -46,6 +46,12 @@ export type MethodComponents = {
   isSyncing(): boolean;
   readonly faucet: ((to: Uint8Array, amount: Amount) => Uint8Array) | undefined;
 };
+
+const LATE: ReadonlySet<FaultCode> = new Set([
+  "submission/window-closed",
+  "submission/epoch-mismatch",
+  "rpc/busy",
+]);
 
 /** What a handler gets: the parameters as the schema gives them. */
 type Handlers = {
@@ -149,7 +155,8 @@ function createHandlers(components: MethodComponents): Handlers {
       const submission = decode(SubmissionType, fromHex(hex));
       if (submission === undefined) throw new FaultError("submission/malformed");
       const verdict = await admission.admitSubmission(submission);
-      if (verdict.kind !== "accept") counters.rejected += 1;
+      // Being late is no fault of the proof.
+      if (verdict.kind !== "accept" && !LATE.has(verdict.fault.code)) counters.rejected += 1;
       accepted(verdict);
       return { id: toHex(nullifierOf(submission)), stage: "pooled" };
     },

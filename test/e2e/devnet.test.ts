@@ -13,7 +13,7 @@ let devnet: Devnet;
 before(
   async () => {
     devnet = await startSmallDevnet({
-      params: { epochHeights: 24n },
+      params: { epochHeights: 48n },
       onEvent: (event) => events.push(event),
     });
   },

@@ -40,10 +40,16 @@ import {
   transactionId,
 } from "../../consensus/types/transaction.ts";
 import { proposerOf, type ValidatorSet } from "../../consensus/types/validator-set.ts";
-import { revealRoot, type Subject, signingRoot, VoteKind } from "../../consensus/types/vote.ts";
+import {
+  possessionRoot,
+  revealRoot,
+  type Subject,
+  signingRoot,
+  VoteKind,
+} from "../../consensus/types/vote.ts";
 import { gradientOf, type Rows, shapeOf, toField } from "../../consensus/work/gradient.ts";
 import { GenesisDocument } from "../../genesis/document.ts";
-import { chainTag, type Genesis, genesisState, possessionRoot } from "../../genesis/state.ts";
+import { chainTag, type Genesis, genesisState } from "../../genesis/state.ts";
 import { blsSecretKey, devKey, type Key, signEd25519 } from "../../node/keys.ts";
 
 export const CHAIN_ID = "dev-test";

@@ -5,11 +5,14 @@
 
 import { toHex, uint64Bytes } from "../../consensus/primitives/bytes.ts";
 import { hash } from "../../consensus/primitives/hash.ts";
-import type { Height, View } from "../../consensus/primitives/units.ts";
+import type { Epoch, Height, View } from "../../consensus/primitives/units.ts";
 import { type Block, blockHash, bodyRoot, type Proposal } from "../../consensus/types/block.ts";
 import { nullifySubject, type Subject, type Vote, VoteKind } from "../../consensus/types/vote.ts";
 import { stateRootOf } from "./chain.ts";
-import type { SimNode, Tamper } from "./node.ts";
+import type { SimNode, Tamper } from "./machine.ts";
+
+/** The last epoch whose set the ghost is in. */
+export const LAST_EPOCH_OF_GHOST = 1 as Epoch;
 
 const noise = (subject: Subject): Uint8Array => hash("beacon", subject.blockHash, uint64Bytes(subject.view));
 
@@ -54,8 +57,13 @@ export const nuller: Tamper = (message, _to, node) => {
   ];
 };
 
-/** Votes in others' names, and repeats its own with their number. */
+/** Votes and proposes in others' names, and repeats its own with their number. */
 export const impersonator: Tamper = (message, to, node) => {
+  if (message.kind === "proposal") {
+    const { vote } = message.proposal;
+    const inNameOf = { ...vote, signer: (vote.signer + 1 + (to % 2)) % 4 };
+    return [{ kind: "proposal", proposal: { ...message.proposal, vote: inNameOf } }, message];
+  }
   if (message.kind !== "vote") return [message];
   const stolen: Vote = { ...message.vote, signer: (message.vote.signer + 1 + (to % 2)) % 4 };
   return [message, { kind: "vote", vote: stolen }, { kind: "vote", vote: node.sign(stolen.subject) }];
@@ -126,6 +134,44 @@ export const skipper: Tamper = (message, _to, node) => {
   ];
 };
 
+/** Votes and proposes in the epochs before and after, under their numbers. */
+export const reconfigurer: Tamper = (message, _to, node) => {
+  if (message.kind === "vote") {
+    const { subject } = message.vote;
+    const beside = [subject.epoch + 1, subject.epoch - 1].filter((epoch) => epoch >= 0);
+    const votes = beside.map((epoch) => node.sign({ ...subject, epoch: epoch as Epoch }));
+    return [...votes.map((vote) => ({ kind: "vote", vote }) as const), message];
+  }
+  if (message.kind !== "proposal") return [message];
+  const { proposal } = message;
+  const epoch = (proposal.block.header.epoch + 1) as Epoch;
+  const header = { ...proposal.block.header, epoch };
+  const moved = { ...proposal, vote: { ...proposal.vote, subject: { ...proposal.vote.subject, epoch } } };
+  const other = signProposal(node, moved, { ...proposal.block, header });
+  return [{ kind: "proposal", proposal: other }, message];
+};
+
+/**
+ * Honest until three epochs after it left the set; then it signs two blocks, and a nullify beside a
+ * finalize, for the last epoch in which it had a place, and votes in the present one as if it had one.
+ */
+export const ghost: Tamper = (message, _to, node) => {
+  const left = (node.epoch - 3) as Epoch;
+  if (left < LAST_EPOCH_OF_GHOST || message.kind !== "certificate") return [message];
+  const { subject } = message.certificate;
+  const old = { ...subject, kind: VoteKind.notarize, epoch: LAST_EPOCH_OF_GHOST, view: 1 as View };
+  const block = { ...old, parentView: 0 as View, blockHash: noise(subject) };
+  const subjects: Subject[] = [
+    block,
+    { ...block, blockHash: noise(block) },
+    { ...block, kind: VoteKind.finalize },
+    nullifySubject(block.epoch, block.view),
+    { ...block, epoch: node.epoch, view: subject.view },
+    nullifySubject(node.epoch, subject.view),
+  ];
+  return [message, ...subjects.map((it) => ({ kind: "vote", vote: node.sign(it) }) as const)];
+};
+
 /** Receives and says nothing. */
 export const silent: Tamper = () => [];
 
@@ -139,6 +185,8 @@ export const BYZANTINE = {
   invalid,
   withholder,
   skipper,
+  reconfigurer,
+  ghost,
   silent,
 };
 export type ByzantineName = keyof typeof BYZANTINE;

@@ -8,7 +8,7 @@ import { equalBytes, toHex } from "../../consensus/primitives/bytes.ts";
 import type { Epoch, View } from "../../consensus/primitives/units.ts";
 import type { Block, Header } from "../../consensus/types/block.ts";
 import { type Certificate, signersOf } from "../../consensus/types/certificate.ts";
-import { type ValidatorSet, weightOf } from "../../consensus/types/validator-set.ts";
+import { proposerOf, type ValidatorSet, weightOf } from "../../consensus/types/validator-set.ts";
 import { type Subject, sameSubject, type Vote, VoteKind } from "../../consensus/types/vote.ts";
 
 type ViewRecord = { notarization?: Certificate; nullification?: Certificate; finalization?: Certificate };
@@ -22,13 +22,15 @@ export type Oracle = {
   readonly intervalMs: readonly number[];
   /** Keys whose signatures the finalized late certificates carry. */
   readonly participants: ReadonlyMap<number, number>;
+  /** Keys that signed the first notarization of a view that they did not propose. */
+  readonly firstSigners: ReadonlyMap<number, number>;
   readonly equivocations: number;
   readonly views: number;
   /** Certified proposals of an epoch's last block beyond its first. */
   readonly proposedAgain: number;
   fail(what: string): void;
   signed(node: number, vote: Vote): void;
-  proposed(blockHash: Uint8Array, nowMs: number): void;
+  proposed(node: number, subject: Subject, nowMs: number): void;
   certified(node: number, certificate: Certificate): void;
   finalized(node: number, block: Block, hash: Uint8Array, nowMs: number): void;
   reported(node: number, set: ValidatorSet, report: Report): void;
@@ -52,6 +54,7 @@ export function createOracle(
   const finalityMs: number[] = [];
   const intervalMs: number[] = [];
   const participants = new Map<number, number>();
+  const firstSigners = new Map<number, number>();
   /** The view that each final block was made for. */
   const views = new Map<string, View>();
   let equivocations = 0;
@@ -65,6 +68,14 @@ export function createOracle(
     if (record.finalization === undefined) return;
     if (record.nullification !== undefined) fail(`view ${at} is finalized and nullified`);
     if (record.notarization === undefined) fail(`view ${at} is finalized without a notarization`);
+  }
+
+  function countFirst(set: ValidatorSet, certificate: Certificate): void {
+    for (const position of signersOf(certificate)) {
+      const key = set.members[position]?.validator ?? -1;
+      if (position === proposerOf(set, certificate.subject.view)) continue;
+      firstSigners.set(key, (firstSigners.get(key) ?? 0) + 1);
+    }
   }
 
   /** Every view between a certified one and its parent was nullified. */
@@ -81,6 +92,7 @@ export function createOracle(
     finalityMs,
     intervalMs,
     participants,
+    firstSigners,
     get equivocations() {
       return equivocations;
     },
@@ -117,7 +129,8 @@ export function createOracle(
         mine.finalize = subject;
       }
     },
-    proposed(blockHash, nowMs) {
+    proposed(node, { epoch, view, parentView, blockHash }, nowMs) {
+      if (honest(node)) checkSkipped(`node ${node}'s proposal`, epoch, parentView, view);
       const name = toHex(blockHash);
       if (!proposedMs.has(name)) proposedMs.set(name, nowMs);
     },
@@ -134,6 +147,7 @@ export function createOracle(
       if (kind === undefined) return fail(`a certificate of kind ${subject.kind}`);
       const held = record[kind];
       if (held !== undefined && !sameSubject(held.subject, subject)) fail(`view ${at} has two ${kind}s`);
+      if (kind === "notarization" && held === undefined) countFirst(set, certificate);
       record[kind] ??= certificate;
     },
     finalized(node, block, hash, nowMs) {
@@ -168,6 +182,7 @@ export function createOracle(
             : undefined;
       if (report.kind === "equivocation") equivocations++;
       if (report.kind === "diverged") fail(`node ${node} diverged`);
+      if (report.kind === "contradiction") fail(`node ${node} holds certificates that exclude each other`);
       if (culprit !== undefined && honestKey(set.members[culprit]?.validator ?? -1)) {
         fail(
           `honest ${culprit} is accused of ${report.kind === "misbehaviour" ? report.reason : report.kind} by node ${node}`,

@@ -9,8 +9,9 @@ import type { Epoch, ValidatorIndex } from "../../consensus/primitives/units.ts"
 import { createValidatorSet, type ValidatorSet } from "../../consensus/types/validator-set.ts";
 import { BYZANTINE, type ByzantineName } from "./byzantine.ts";
 import { type Crypto, createBlsCrypto, createMockCrypto } from "./crypto.ts";
+import type { Deployment, SimNode } from "./machine.ts";
 import type { Message } from "./messages.ts";
-import { createNode, type Deployment, type SimNode } from "./node.ts";
+import { createNode } from "./node.ts";
 import { createOracle, type Oracle } from "./oracle.ts";
 import { createNetwork, createWorld, type Link, type Network, type World } from "./world.ts";
 
@@ -153,6 +154,12 @@ export function runScenario(scenario: Scenario, seed: number): RunResult {
     oracle.fail(
       `stalled: the lowest height is ${stage.lowest()}, not ${goal}, ${scenario.growMs} ms after healing`,
     );
+  }
+  for (const node of nodes.filter((it) => honest(it.id))) {
+    for (const position of node.engine?.status().banned ?? []) {
+      const key = setOf(node.epoch).members[position]?.validator ?? -1;
+      if (honestKey(key)) oracle.fail(`honest ${key} is banned by node ${node.id}`);
+    }
   }
   scenario.expect?.(stage);
   oracle.end();

@@ -1,63 +1,8 @@
 /** The scenarios by name. Each is a set-up, a script of troubles, and what must be true afterwards. */
-import { VoteKind } from "../../consensus/types/vote.ts";
 import type { ByzantineName } from "./byzantine.ts";
 import type { Scenario, Stage } from "./run.ts";
-
-const LINK = { delayMs: 20, jitterMs: 10, loss: 0, duplicate: 0.02 };
-
-const base: Scenario = {
-  nodes: 4,
-  epochHeights: 1000,
-  intervalMs: 100,
-  link: LINK,
-  syncMs: 1,
-  healMs: 3000,
-  grows: 10,
-  growMs: 30_000,
-};
-
-const all = ({ nodes }: Stage): number[] => nodes.map((it) => it.id);
-
-/** Crashes a node now and starts it again later. */
-function bounce({ world, nodes }: Stage, id: number, atMs: number, downMs: number): void {
-  world.at(atMs, () => {
-    nodes[id]?.crash();
-    world.at(atMs + downMs, () => {
-      if (nodes[id]?.engine === undefined) nodes[id]?.start();
-    });
-  });
-}
-
-/** Splits the nodes into groups at random for a while. */
-function partition({ world, network, nodes }: Stage, atMs: number, forMs: number, groups: number): void {
-  world.at(atMs, () => {
-    const group = nodes.map(() => world.random.below(groups));
-    network.passes = (from, to) => group[from] === group[to];
-    world.at(atMs + forMs, () => {
-      network.passes = () => true;
-    });
-  });
-}
-
-/** Nodes that crash after some number of effects, again and again, until the heal. */
-function crashMatrix(stage: Stage, untilMs: number): void {
-  const { world, nodes } = stage;
-  const again = (): void => {
-    if (world.nowMs > untilMs) return;
-    for (const node of nodes) {
-      if (node.engine === undefined) node.start();
-      else if (world.random.chance(0.5)) node.crashAfter(1 + world.random.below(12));
-    }
-    world.at(world.nowMs + 200 + world.random.below(600), again);
-  };
-  world.at(100, again);
-  world.at(untilMs + 1000, () => {
-    for (const node of nodes) {
-      node.crashAfter(Number.POSITIVE_INFINITY);
-      if (node.engine === undefined) node.start();
-    }
-  });
-}
+import { all, base, bounce, crashBetweenEffects, crashMatrix, LINK, partition } from "./scenario-parts.ts";
+import { EPOCH_SCENARIOS } from "./scenarios-epochs.ts";
 
 const oneByzantine = (name: ByzantineName): Scenario => ({
   ...base,
@@ -129,6 +74,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     healMs: 2000,
     growMs: 60_000,
   },
+  reconfigurer: oneByzantine("reconfigurer"),
   silent: oneByzantine("silent"),
   "two-byzantine-of-seven": {
     ...base,
@@ -211,6 +157,15 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     },
     healMs: 4500,
   },
+  "crash-between-effects": {
+    ...base,
+    slow: true,
+    syncMs: 5,
+    epochHeights: 40,
+    script: (stage) => crashBetweenEffects(stage, 40_000),
+    healMs: 40_100,
+    growMs: 60_000,
+  },
   /** Own votes survive the crash, but every certificate above the finalized one may be lost. */
   "crash-forgets-certificates": {
     ...base,
@@ -230,70 +185,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     },
     healMs: 6000,
     growMs: 60_000,
-  },
-  epochs: {
-    ...base,
-    epochHeights: 5,
-    script: (stage) => {
-      for (let i = 0; i < 5; i++) bounce(stage, stage.world.random.below(4), 400 + 900 * i, 700);
-    },
-    healMs: 5500,
-    grows: 15,
-    growMs: 60_000,
-  },
-  /** 4 → 7 → 4, while one proposer is missing at a boundary, and over lossy links. */
-  "set-changes": {
-    ...base,
-    nodes: 7,
-    members: (epoch) => (epoch % 2 === 0 ? [0, 1, 2, 3] : [6, 5, 4, 3, 2, 1, 0]),
-    epochHeights: 6,
-    link: { ...LINK, loss: 0.02 },
-    script: (stage) => bounce(stage, 2, 500, 2500),
-    healMs: 4000,
-    grows: 20,
-    growMs: 90_000,
-  },
-  /** Finality is lost on the way most of the time, so that last blocks are proposed again and again. */
-  "boundary-without-finality": {
-    ...base,
-    epochHeights: 3,
-    script: (stage) => {
-      const { world, network } = stage;
-      network.passes = (_from, _to, message) => {
-        const kind =
-          message.kind === "vote"
-            ? message.vote.subject.kind
-            : message.kind === "certificate" && message.certificate.subject.kind;
-        return world.nowMs > 6000 || kind !== VoteKind.finalize || world.random.chance(0.35);
-      };
-      for (let i = 0; i < 4; i++) bounce(stage, world.random.below(4), 1000 + 1200 * i, 500);
-    },
-    healMs: 6100,
-    growMs: 60_000,
-    expect: ({ oracle }) => {
-      if (oracle.proposedAgain === 0) oracle.fail("no last block was proposed again");
-    },
-  },
-  /** No proposal arrives for 300 views: more nullifications than may travel, and one node that has none of them. */
-  "three-hundred-skipped-views": {
-    ...base,
-    slow: true,
-    script: (stage) => {
-      const { world, network, nodes } = stage;
-      let skipping = true;
-      network.passes = (_from, _to, message) =>
-        !skipping || message.kind !== "proposal" || world.nowMs < 1000;
-      world.at(900, () => nodes[1]?.crash());
-      const watch = (): void => {
-        skipping = (nodes[0]?.engine?.view ?? 0) < 310;
-        if (skipping) world.at(world.nowMs + 1000, watch);
-        else nodes[1]?.start();
-      };
-      world.at(1000, watch);
-    },
-    healMs: 3_000_000,
-    grows: 20,
-    growMs: 600_000,
   },
   "unequal-stakes": {
     ...base,
@@ -315,6 +206,23 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       const counts = [0, 1, 2, 3].map((key) => oracle.participants.get(key) ?? 0);
       if (Math.min(...counts) * 2 < Math.max(...counts))
         oracle.fail(`a late voter is not paid: ${counts.join(", ")}`);
+    },
+  },
+  /** Two validators are always outside the first quorum: they are banned nowhere, and in the late certificates. */
+  "outside-the-first-quorum": {
+    ...base,
+    nodes: 7,
+    script: ({ network }) => {
+      network.extraMs = (from) => (from >= 5 ? 60 : 0);
+    },
+    healMs: 4000,
+    grows: 20,
+    expect: ({ oracle }) => {
+      const counts = [0, 1, 2, 3, 4, 5, 6].map((key) => oracle.participants.get(key) ?? 0);
+      if (Math.min(...counts) * 10 < Math.max(...counts) * 9)
+        oracle.fail(`a late voter is missing from the late certificates: ${counts.join(", ")}`);
+      const first = [5, 6].map((key) => oracle.firstSigners.get(key) ?? 0);
+      if (Math.max(...first) > 0) oracle.fail(`a late voter is in first certificates: ${first.join(", ")}`);
     },
   },
   twins: {
@@ -339,4 +247,5 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     healMs: 5500,
     growMs: 60_000,
   },
+  ...EPOCH_SCENARIOS,
 };

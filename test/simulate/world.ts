@@ -34,9 +34,10 @@ import {
   SELECTOR,
   SLICE_ROWS,
 } from "../../consensus/types/transaction.ts";
+import { possessionRoot } from "../../consensus/types/vote.ts";
 import { type GradientShape, type Rows, shapeOf, toField } from "../../consensus/work/gradient.ts";
 import { GenesisDocument } from "../../genesis/document.ts";
-import { chainTag, genesisState, possessionRoot } from "../../genesis/state.ts";
+import { chainTag, genesisState } from "../../genesis/state.ts";
 import { blsSecretKey, devKey } from "../../node/keys.ts";
 
 export const CHAIN_ID = "dev-economy";

@@ -110,6 +110,7 @@ export const options = (self: number | undefined, more: Partial<EngineOptions> =
 });
 
 export type Bench = {
+  readonly self: number | undefined;
   readonly engine: Engine;
   readonly started: readonly Effect[];
   proposal(proposal: Proposal): readonly Effect[];
@@ -127,6 +128,7 @@ export function bench(self: number | undefined, more: Partial<EngineOptions> = {
   const engine = createEngine(options(self, more));
   const started = engine.start(0);
   const it: Bench = {
+    self,
     engine,
     started,
     nowMs: 0,

@@ -138,6 +138,32 @@ test("L: nullify is allowed after notarize, and repeated with what opened the vi
   assert.ok(sent?.kind === "broadcast" && sent.certificate.subject.view === 1);
 });
 
+test("L: the own nullify counts again after a restart has emptied the tally", () => {
+  const restored = { subjects: [{ subject: nullify(1) }], certificates: [], finalized: undefined };
+  const self = bystander(1);
+  const it = bench(self, { restored });
+  assert.deepEqual(votesIn(it.started), ["nullify 1"]);
+  const others = [0, 1, 2, 3].filter((signer) => signer !== self).slice(0, 2);
+  for (const signer of others) it.vote(vote(signer, nullify(1)));
+  assert.equal(it.engine.view, 1);
+  assert.deepEqual(votesIn(it.tick()), ["nullify 1"]);
+  it.engine.step({ kind: "vote", vote: vote(self, nullify(1)), from: undefined }, it.nowMs);
+  assert.equal(it.engine.view, 2);
+});
+
+test("L: after five repetitions without finality the last finalization is sent too, and more is asked for", () => {
+  const it = bench(bystander(1, 2));
+  it.certificate(certificate(ONE.subject));
+  it.certificate(certificate(finalize(ONE.subject)));
+  it.tick();
+  const repeated = Array.from({ length: 6 }, () => it.tick()).flat();
+  const sent = repeated.filter(
+    (effect) => effect.kind === "broadcast" && effect.certificate.subject.kind === 3,
+  );
+  assert.ok(sent.length > 0 && sent.length < 6);
+  assert.ok(repeated.some((effect) => effect.kind === "fetch" && effect.want === "certificates"));
+});
+
 test("L: no nullify in a view where finalize was cast, though its certificate was lost", () => {
   const subjects = [{ subject: ONE.subject }, { subject: finalize(ONE.subject) }];
   const it = bench(bystander(1), { restored: { subjects, certificates: [], finalized: undefined } });
@@ -149,6 +175,15 @@ test("F: a notarization of a block that was validated here is finalized", () => 
   const it = bench(bystander(1, 2));
   it.proposal(propose(ONE));
   it.checked(ONE);
+  assert.deepEqual(votesIn(it.certificate(certificate(ONE.subject))), ["finalize 1"]);
+});
+
+test("F1: a quorum of finalizes without the notarization makes nobody here finalize", () => {
+  const it = bench(bystander(1, 2));
+  it.proposal(propose(ONE));
+  it.checked(ONE);
+  assert.deepEqual(votesIn(it.vote(vote(bystander(1), finalize(ONE.subject)))), []);
+  assert.deepEqual(votesIn(it.certificate(certificate(nullify(1)))), []);
   assert.deepEqual(votesIn(it.certificate(certificate(ONE.subject))), ["finalize 1"]);
 });
 
@@ -217,6 +252,32 @@ test("P: the proposer builds on the highest notarized view once all above it are
   const three = make(3, ONE);
   const [cast] = it.built(3, three.block);
   assert.ok(cast?.kind === "vote" && cast.proposal?.justification.nullifications.length === 1);
+});
+
+test("P: a proposer without a skipped view's nullification asks for it, builds nothing, and gives up in time", () => {
+  const it = bench(proposer(3));
+  it.certificate(certificate(ONE.subject));
+  it.block(ONE.block);
+  it.checked(ONE);
+  const effects = it.certificate(certificate(notarize(2, 0, new Uint8Array(32).fill(5))));
+  assert.ok(!effects.some((effect) => effect.kind === "build"));
+  const blind = bench(proposer(3), {
+    restored: { subjects: [{ subject: nullify(2) }], certificates: [], finalized: undefined },
+  });
+  const jumped = blind.certificate(certificate(nullify(2)));
+  const asked = jumped.find((effect) => effect.kind === "fetch" && effect.want === "certificates");
+  assert.ok(asked?.kind === "fetch" && asked.want === "certificates" && asked.from === 1 && asked.to === 1);
+  assert.ok(!jumped.some((effect) => effect.kind === "build"));
+  assert.deepEqual(votesIn(blind.tick()), ["nullify 3"]);
+});
+
+test("P: a notarization of the view does not stand in for its nullification", () => {
+  const it = bench(proposer(3));
+  it.certificate(certificate(nullify(2)));
+  assert.ok(!it.certificate(certificate(ONE.subject)).some((effect) => effect.kind === "build"));
+  it.block(ONE.block);
+  const [build] = it.checked(ONE).filter((effect) => effect.kind === "build");
+  assert.ok(build?.kind === "build" && build.parentView === 1);
 });
 
 test("P: a proposer that cannot build gives its view up at once", () => {

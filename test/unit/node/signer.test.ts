@@ -6,10 +6,10 @@ import { type TestContext, test } from "node:test";
 import { verifySignature } from "../../../consensus/primitives/bls.ts";
 import { type FaultCode, FaultError } from "../../../consensus/primitives/faults.ts";
 import { Epoch, View } from "../../../consensus/primitives/units.ts";
-import { revealRoot, type Subject, signingRoot } from "../../../consensus/types/vote.ts";
+import { possessionRoot, revealRoot, type Subject, signingRoot } from "../../../consensus/types/vote.ts";
 import { blsSecretKey, devKey } from "../../../node/keys.ts";
 import { helloRoot } from "../../../node/network/hello.ts";
-import { createSigner, LEASE_VIEWS, possessionRoot } from "../../../node/signer.ts";
+import { createSigner, LEASE_VIEWS } from "../../../node/signer.ts";
 import { openStore } from "../../../node/store/store.ts";
 import { block, bytes, CHAIN, finalize, folder, notarize, nullify } from "./samples.ts";
 

@@ -102,6 +102,15 @@ test("a proof that ends after the close is not sent, and the prover is left to e
   assert.equal(chain.submissions.length, 0);
 });
 
+test("a slot whose window is closed already is skipped without proving", async () => {
+  const chain = createFakeChain();
+  chain.place = 7;
+  const pod = start(chain);
+  await pod.seen("skipped");
+  await pod.stop();
+  assert.deepEqual([stagesOf(pod.events), pod.prover.started], [["drawn", "skipped"], 0]);
+});
+
 test("a proof that runs into the next epoch is ended for the next slot", async () => {
   const chain = createFakeChain();
   const pod = start(chain);

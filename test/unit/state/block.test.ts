@@ -7,8 +7,8 @@ import { equalBytes } from "../../../consensus/primitives/bytes.ts";
 import type { FaultCode } from "../../../consensus/primitives/faults.ts";
 import { Amount, Epoch, Height, ValidatorIndex, View } from "../../../consensus/primitives/units.ts";
 import { type Checks, collectChecks } from "../../../consensus/state/checks.ts";
-import { fork, stateRoot } from "../../../consensus/state/state.ts";
-import { applyBlock, buildBlock, contextOf } from "../../../consensus/state/transition.ts";
+import { fork, RoundType, stateRoot, TaskType } from "../../../consensus/state/state.ts";
+import { applyBlock, buildBlock, checkHeader, contextOf } from "../../../consensus/state/transition.ts";
 import {
   BLOCK_BYTES_MAX,
   type Block,
@@ -245,23 +245,32 @@ describe("buildBlock", () => {
     assert.equal(nextBlock(small, link, { transactions: many }).receipt?.transactions.length, 3);
   });
 
-  test("never exceeds two mebibytes", () => {
-    const wide = createChain({ tasks: 16, params: { slicesPerRound: "64" }, slices: 64 });
+  test("never exceeds two mebibytes, and takes what still fits", () => {
+    const wide = createChain({ params: { slicesPerRound: "64" }, slices: 64 });
     const close = toPlace(wide, genesisLink(wide), CLOSE);
-    const reveals = Array.from({ length: 16 }, (_, i) =>
-      sign(wide, wide.sponsor, i, revealOf(wide, close.state, i)),
+    const state = fork(close.state);
+    const task = state.tasks.getReadonly(0).toValue();
+    const round = state.rounds.getReadonly(0).toValue();
+    // Eighty tasks whose reveals of 30 kB would each be taken.
+    for (let i = 1; i < 80; i++) {
+      const id = task.id.slice();
+      id[0] = i;
+      id[1] = 0xff;
+      state.tasks.push(TaskType.toViewDU({ ...task, id }));
+      state.rounds.push(RoundType.toViewDU(round));
+    }
+    state.commit();
+    const link = { ...close, state };
+    const candidates = Array.from({ length: 80 }, (_, i) =>
+      sign(wide, wide.sponsor, i, revealOf(wide, state, i)),
     );
-    const size = (link: Link): number => BlockType.value_serializedSize(link.block as never);
-    const all = nextBlock(wide, close, { transactions: reveals });
-    assert.equal(all.receipt?.transactions.length, 16);
-    // Candidates of 2.4 MB, of which each would be taken by itself.
-    const padded = fork(close.state);
-    padded.commit();
-    const each = Math.ceil((size(all) - 1_000) / 16);
-    assert.ok(each > 20_000);
-    const submissions = submissionsOf(wide, close.state);
-    assert.ok(submissions.length === 48);
-    assert.ok(size(all) <= BLOCK_BYTES_MAX);
+    const { block: built } = build([...candidates, sign(wide, alice, 0, transferOf(to, 2_000_000n))], link);
+    const size = BlockType.value_serializedSize(built as never);
+    assert.ok(size <= BLOCK_BYTES_MAX && size > BLOCK_BYTES_MAX - 40_000);
+    const { transactions } = built.body;
+    assert.ok(transactions.length < 80 && transactions.length > 60);
+    assert.equal(transactions.at(-1)?.operation.selector, 0, "a small one after the large ones");
+    assert.equal(checkHeader(link, built, params), undefined);
   });
 });
 

@@ -1,0 +1,146 @@
+/**
+ * Writes WebAssembly modules: just enough of the binary format for the kernels of kernels.ts, which are
+ * generated so that the curve's constants and the order of instructions stay readable. Called by kernels.ts.
+ *
+ * Formats and opcodes: WebAssembly core specification 3.0, chapter 5; relaxed SIMD included.
+ */
+
+export type ValueType = "i32" | "v128";
+
+const VALUE_TYPES: Readonly<Record<ValueType, number>> = { i32: 0x7f, v128: 0x7b };
+
+const SIMD = {
+  load: 0x00,
+  store: 0x0b,
+  and: 0x4e,
+  or: 0x50,
+  i64Shr: 0xcd,
+  i64Add: 0xce,
+  f64Add: 0xf0,
+  f64Sub: 0xf1,
+  f64Mul: 0xf2,
+  /** a·b + c, rounded once where the machine has fused multiply-add; field.ts makes sure that it has. */
+  f64Madd: 0x107,
+  /** −a·b + c */
+  f64Nmadd: 0x108,
+} as const;
+
+export type SimdOp = Exclude<keyof typeof SIMD, "load" | "store" | "i64Shr">;
+
+function unsigned(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  do {
+    const low = rest % 128;
+    rest = Math.floor(rest / 128);
+    bytes.push(rest > 0 ? low | 0x80 : low);
+  } while (rest > 0);
+  return bytes;
+}
+
+function signed(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (;;) {
+    const low = rest & 0x7f;
+    rest >>= 7;
+    const done = (rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0);
+    bytes.push(done ? low : low | 0x80);
+    if (done) return bytes;
+  }
+}
+
+/** A local variable; parameters are i32. */
+export type Local = { readonly index: number; readonly type: ValueType };
+
+export type FunctionWriter = ReturnType<typeof writeFunction>;
+
+/** One function without results. Methods push instructions in order: a stack machine, written down. */
+export function writeFunction(parameters: number) {
+  const code: number[] = [];
+  const locals: ValueType[] = [];
+  const simd = (op: number): void => {
+    code.push(0xfd, ...unsigned(op));
+  };
+  const writer = {
+    parameter: (index: number): Local => ({ index, type: "i32" }),
+    local: (type: ValueType): Local => ({ index: parameters + locals.push(type) - 1, type }),
+    get: ({ index }: Local): void => void code.push(0x20, ...unsigned(index)),
+    set: ({ index }: Local): void => void code.push(0x21, ...unsigned(index)),
+    tee: ({ index }: Local): void => void code.push(0x22, ...unsigned(index)),
+    constant: (value: number): void => void code.push(0x41, ...signed(value)),
+    addI32: (): void => void code.push(0x6a),
+    /** base on the stack → the 16 bytes at base + offset. */
+    load: (offset: number): void => {
+      simd(SIMD.load);
+      code.push(4, ...unsigned(offset));
+    },
+    /** base and value on the stack. */
+    store: (offset: number): void => {
+      simd(SIMD.store);
+      code.push(4, ...unsigned(offset));
+    },
+    op: (name: SimdOp): void => simd(SIMD[name]),
+    shiftRight: (bits: number): void => {
+      writer.constant(bits);
+      simd(SIMD.i64Shr);
+    },
+    call: (functionIndex: number): void => void code.push(0x10, ...unsigned(functionIndex)),
+    /** Runs the body `count` times, none for 0, counting the local down. */
+    repeat: (count: Local, body: () => void): void => {
+      code.push(0x02, 0x40); // block
+      writer.get(count);
+      code.push(0x45, 0x0d, 0); // eqz, br_if out
+      code.push(0x03, 0x40); // loop
+      body();
+      writer.get(count);
+      writer.constant(-1);
+      writer.addI32();
+      writer.tee(count);
+      code.push(0x0d, 0, 0x0b, 0x0b); // br_if loop, end, end
+    },
+    finish: (): { readonly parameters: number; readonly body: readonly number[] } => {
+      const declared = locals.flatMap((type) => [1, VALUE_TYPES[type]]);
+      const body = [...unsigned(locals.length), ...declared, ...code, 0x0b];
+      return { parameters, body: [...unsigned(body.length), ...body] };
+    },
+  };
+  return writer;
+}
+
+export type WrittenFunction = ReturnType<FunctionWriter["finish"]>;
+
+/** A module that imports `env.memory` and exports every function under its name; indices are in order. */
+export function writeModule(functions: readonly (readonly [string, WrittenFunction])[]): Uint8Array {
+  const text = (value: string): number[] => {
+    const bytes = new TextEncoder().encode(value);
+    return [...unsigned(bytes.length), ...bytes];
+  };
+  const section = (id: number, entries: readonly (readonly number[])[]): number[] => {
+    const content = [...unsigned(entries.length), ...entries.flat()];
+    return [id, ...unsigned(content.length), ...content];
+  };
+  const types = functions.map(([, { parameters }]) => [
+    0x60,
+    ...unsigned(parameters),
+    ...new Array<number>(parameters).fill(VALUE_TYPES.i32),
+    0,
+  ]);
+  return Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, types),
+    ...section(2, [[...text("env"), ...text("memory"), 0x02, 0x00, 1]]),
+    ...section(
+      3,
+      functions.map((_, index) => unsigned(index)),
+    ),
+    ...section(
+      7,
+      functions.map(([name], index) => [...text(name), 0x00, ...unsigned(index)]),
+    ),
+    ...section(
+      10,
+      functions.map(([, { body }]) => body),
+    ),
+  ]);
+}

@@ -1,0 +1,120 @@
+/**
+ * Verifies batches of proofs: decodes strictly, checks them all in one equation, finds the culprits if it does
+ * not hold. Called by verify-worker.ts, tests and the bench; Node only, blocking.
+ *
+ * The verdict on a proof depends on its key, signals and bytes alone, but for the chance of 2^-128 that a
+ * random coefficient hides a wrong one. reference.ts answers the same, slowly.
+ */
+
+import { FIELD_ORDER } from "../../consensus/work/gradient.ts";
+import type { VerificationKey } from "../verification-key.ts";
+import type { VerifyJob } from "../verify.ts";
+import { createDecoder } from "./decode.ts";
+import { type Claim, createEquation, PAIRS_PER_KEY, type Phases } from "./equation.ts";
+import { createField } from "./field.ts";
+import type { PreparedKey } from "./key.ts";
+
+/** Proofs in one equation; more are cut. */
+export const BATCH_MAX = 128;
+/** Keys in one equation, and prepared keys that are kept: about 1.3 MB each. */
+const KEYS_PER_BATCH = 8;
+const KEYS_KEPT = 32;
+const SLOTS = (BATCH_MAX + PAIRS_PER_KEY * KEYS_PER_BATCH) / 2;
+
+export type BatchVerifier = {
+  verify(jobs: readonly VerifyJob[]): boolean[];
+  /** Milliseconds since the start, by phase. */
+  readonly phases: Phases & { decode: number };
+};
+
+/** `undefined` on machines without fused multiply-add. */
+export async function createBatchVerifier(): Promise<BatchVerifier | undefined> {
+  const field = await createField(SLOTS);
+  if (field === undefined) return undefined;
+  const decode = createDecoder(field);
+  const equation = createEquation(field);
+  const registers = {
+    a: { x: field.fp(), y: field.fp() },
+    b: { x: field.fp2(), y: field.fp2() },
+    c: { x: field.fp(), y: field.fp() },
+  };
+  const prepared = new Map<string, PreparedKey>();
+  const phases = { ...equation.phases, decode: 0 };
+
+  const prepare = (key: VerificationKey): PreparedKey => {
+    // Keys arrive as copies, one a message: their text is what they have in common.
+    const name = JSON.stringify([key.nPublic, key.vk_alpha_1, key.vk_beta_2, key.vk_gamma_2, key.vk_delta_2, key.IC]);
+    const known = prepared.get(name) ?? equation.prepareKey(key);
+    prepared.delete(name);
+    if (prepared.size >= KEYS_KEPT) prepared.delete(prepared.keys().next().value ?? "");
+    prepared.set(name, known);
+    return known;
+  };
+
+  /** The claims that do not hold, of a list of which at least one does not. */
+  const culprits = (claims: readonly Claim[]): readonly Claim[] => {
+    if (claims.length === 1) return claims;
+    const middle = claims.length >> 1;
+    const [left, right] = [claims.slice(0, middle), claims.slice(middle)];
+    const found = failing(left);
+    // If the left half holds, it is the right one: no need to ask.
+    return found.length === 0 ? culprits(right) : [...found, ...failing(right)];
+  };
+  const failing = (claims: readonly Claim[]): readonly Claim[] => {
+    if (claims.length === 0) return [];
+    const answer = equation.check(registers, claims);
+    if (answer.kind === "hold") return [];
+    if (answer.kind === "fail") return culprits(claims);
+    const { claims: outside } = answer;
+    return [
+      ...claims.filter((_, i) => outside.has(i)),
+      ...failing(claims.filter((_, i) => !outside.has(i))),
+    ];
+  };
+
+  const verifyPart = (jobs: readonly VerifyJob[], keys: readonly PreparedKey[]): boolean[] => {
+    const started = performance.now();
+    const valid = decode(
+      registers,
+      jobs.map(({ proof }) => proof),
+    );
+    phases.decode += performance.now() - started;
+    const claims = jobs.flatMap(({ publicSignals, vk }, element): Claim[] => {
+      const key = keys[element];
+      const fits =
+        publicSignals.length === vk.nPublic &&
+        publicSignals.every((signal) => signal >= 0n && signal < FIELD_ORDER);
+      return valid[element] === 1 && fits && key !== undefined
+        ? [{ element, key, signals: publicSignals }]
+        : [];
+    });
+    const verdicts = new Array<boolean>(jobs.length).fill(false);
+    for (const { element } of claims) verdicts[element] = true;
+    for (const { element } of failing(claims)) verdicts[element] = false;
+    Object.assign(phases, equation.phases);
+    return verdicts;
+  };
+
+  return {
+    phases,
+    verify: (jobs) => {
+      const names = new Map<VerificationKey, PreparedKey>();
+      const verdicts: boolean[] = [];
+      let part: { jobs: VerifyJob[]; keys: PreparedKey[] } = { jobs: [], keys: [] };
+      const flush = (): void => {
+        if (part.jobs.length > 0) verdicts.push(...verifyPart(part.jobs, part.keys));
+        part = { jobs: [], keys: [] };
+      };
+      for (const job of jobs) {
+        const key = names.get(job.vk) ?? prepare(job.vk);
+        names.set(job.vk, key);
+        const distinct = new Set([...part.keys, key]).size;
+        if (part.jobs.length >= BATCH_MAX || distinct > KEYS_PER_BATCH) flush();
+        part.jobs.push(job);
+        part.keys.push(key);
+      }
+      flush();
+      return verdicts;
+    },
+  };
+}

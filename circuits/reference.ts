@@ -1,0 +1,41 @@
+/**
+ * The slow verifier: noble's strict decoding, then snarkjs' check, proof by proof. Called by verify-worker.ts
+ * where the batch verifier does not run, and by tests, which hold the two together. Node only; in a worker
+ * thread, or with snarkjs' own threads left running.
+ */
+
+import { FIELD_ORDER } from "../consensus/work/gradient.ts";
+import { decodeProofPoints, snarkjsProof } from "./proof.ts";
+import { stubWebWorker } from "./thread.ts";
+import type { VerifyJob } from "./verify.ts";
+
+export async function createReferenceVerifier() {
+  stubWebWorker();
+  const [{ groth16 }, { buildBn128 }] = await Promise.all([import("snarkjs"), import("ffjavascript")]);
+  // snarkjs looks here first; given an option instead, it would build the curve again for every proof.
+  Object.assign(globalThis, { curve_bn128: await buildBn128(true) });
+
+  const verifyOne = async ({ vk, publicSignals, proof }: VerifyJob): Promise<boolean> => {
+    if (publicSignals.length !== vk.nPublic) return false;
+    if (publicSignals.some((signal) => signal < 0n || signal >= FIELD_ORDER)) return false;
+    const points = decodeProofPoints(proof);
+    if (points === undefined) return false;
+    const key = {
+      ...vk,
+      vk_alpha_1: [...vk.vk_alpha_1],
+      vk_beta_2: vk.vk_beta_2.map((pair) => [...pair]),
+      vk_gamma_2: vk.vk_gamma_2.map((pair) => [...pair]),
+      vk_delta_2: vk.vk_delta_2.map((pair) => [...pair]),
+      IC: vk.IC.map((point) => [...point]),
+    };
+    return await groth16.verify(key, publicSignals.map(String), snarkjsProof(points));
+  };
+
+  return {
+    verify: async (jobs: readonly VerifyJob[]): Promise<boolean[]> => {
+      const verdicts: boolean[] = [];
+      for (const job of jobs) verdicts.push(await verifyOne(job));
+      return verdicts;
+    },
+  };
+}
