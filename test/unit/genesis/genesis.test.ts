@@ -50,7 +50,7 @@ describe("the first state", () => {
   });
 
   test("accounts for every coin", () => {
-    const { state } = createChain();
+    const { state } = genesisState(documentOf());
     assertConserved(state);
     assert.equal(state.supply.genesis, zkp(3 * 1_000 + 4 * 1_000 + 3 * 10));
     assert.equal(state.supply.staked, zkp(4_000));
