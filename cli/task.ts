@@ -9,7 +9,7 @@ import { type Preset, resolveParams } from "../consensus/primitives/params.ts";
 import { Amount, formatZkp, parseZkp } from "../consensus/primitives/units.ts";
 import { standardisationBytes } from "../consensus/types/normalization.ts";
 import { NOTICE_BYTES_MAX, type Operation, SELECTOR } from "../consensus/types/transaction.ts";
-import { clampWeight, shapeOf, WEIGHT_SCALE } from "../consensus/work/gradient.ts";
+import { clampWeight, shapeOf } from "../consensus/work/gradient.ts";
 import { exists } from "../devnet/folder.ts";
 import { shapeForColumns, stepOf } from "../devnet/options.ts";
 import { createKey, loadKey, saveKey } from "../node/keys.ts";
@@ -158,6 +158,8 @@ async function taskNamed(client: Client, name: string, signal: AbortSignal): Pro
 }
 
 const Weights = z.array(z.number()).max(1_024);
+/** Weights on the chain are Q16. */
+const WEIGHT_SCALE = 2 ** 16;
 
 async function create(flags: CreateFlags, command: Command, signal: AbortSignal): Promise<void> {
   const { dir, label, positive, ignore = [], pay } = flags;

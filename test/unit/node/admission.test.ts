@@ -57,6 +57,10 @@ function open(link: Link = genesis) {
         if (held) await new Promise<void>((resolve) => gates.push(resolve));
         return checks.map((_, i) => proofs[i]);
       },
+      verifyEvidence: async (checks) => {
+        log.push("evidence");
+        return checks.map((_, i) => proofs[i]);
+      },
     },
     network: {
       sendTransaction: (_, except) =>
@@ -199,6 +203,7 @@ describe("a submission", () => {
       verification: {
         verifyTransaction: () => undefined,
         verifySubmissions: () => Promise.reject(new Error("worker died")),
+        verifyEvidence: () => Promise.reject(new Error("worker died")),
       },
       network: { sendTransaction: () => {}, sendSubmission: () => {} },
       onRejected: () => {},
