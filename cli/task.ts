@@ -96,7 +96,11 @@ export function addTaskCommands(task: Command, signal: AbortSignal): void {
         const sent = await sendTransaction(client, account, operationOf(fromHex(found, 32), amount), {
           signal,
         });
-        print(globalsOf(command), { task: found, ...sent }, () => `${name} is final in block ${sent.height}`);
+        print(
+          globalsOf(command),
+          { task: found, ...sent },
+          () => `${command.name()} is final in block ${sent.height}`,
+        );
       });
   send("fund <task> <zkp>", "add to a task's escrow", (id, amount) => ({
     selector: SELECTOR.taskFund,
