@@ -12,9 +12,10 @@ import { runPod } from "../pod/agent.ts";
 import { createClient } from "../pod/client.ts";
 import { commitTable } from "../pod/commit.ts";
 import { describeEvent, type PodEvent } from "../pod/events.ts";
+import { explainProof } from "../pod/explain.ts";
 import { loadPod, randomSecret, savePod } from "../pod/folder.ts";
 import { readTable } from "../pod/table.ts";
-import { globalsOf } from "./options.ts";
+import { globalsOf, print } from "./options.ts";
 import { findTask } from "./query.ts";
 
 const EXAMPLES = `Examples:
@@ -58,6 +59,16 @@ export function addPod(program: Command, signal: AbortSignal): void {
     .option("--bond <zkp>", "ZKP to bond when it registers: one unit a slot", parseZkp)
     .action(async (flags: RunFlags, command: Command) => {
       await run(flags, command, signal);
+    });
+  pod
+    .command("explain <proof>")
+    .description("the life of a proof, and the arithmetic of its reward")
+    .action(async (id: string, _: unknown, command: Command) => {
+      const client = createClient({ rpc: globalsOf(command).rpc });
+      const status = await client.call("proof_get", { id }, { signal });
+      const { lines, amount } = explainProof(status);
+      const recomputed = amount === undefined ? {} : { recomputed: String(amount) };
+      print(globalsOf(command), { ...status, ...recomputed }, () => lines.join("\n"));
     });
 }
 

@@ -5,6 +5,7 @@ import { formatZkp } from "../consensus/primitives/units.ts";
 import { type Client, createClient } from "../pod/client.ts";
 import type { ResultOf, TaskDetail } from "../rpc/methods.ts";
 import { globalsOf, print } from "./options.ts";
+import { addTaskCommands, TASK_EXAMPLES } from "./task.ts";
 
 export function addQueries(program: Command, signal: AbortSignal): void {
   const clientOf = (command: Command): Client => createClient({ rpc: globalsOf(command).rpc });
@@ -12,7 +13,8 @@ export function addQueries(program: Command, signal: AbortSignal): void {
   const task = program
     .command("task")
     .description("questions that somebody pays for")
-    .addHelpText("before", "Examples:\n  zkp task list\n  zkp task show tumour\n  zkp task show --json\n");
+    .addHelpText("before", TASK_EXAMPLES);
+  addTaskCommands(task, signal);
   task
     .command("list")
     .description("all tasks")
@@ -108,12 +110,31 @@ function describeTask(task: TaskDetail): string {
     `${task.shape}: ${task.features} features, ${task.rows} rows a batch; rounds ${task.firstRound} … ${task.lastRound}, ${task.open ? "open" : "closed"}`,
     `epoch ${task.epoch}: ${task.slots.length} slots drawn, ${task.slots.filter((it) => it.filled).length} filled; ${task.enrolled.length} pods enrolled`,
   ];
-  const rounds = task.rounds.map(
-    (it) =>
-      `round ${it.epoch}  block ${it.height}  loss ${it.lossBefore} → ${it.lossAfter}${it.stepped ? "" : " (no step)"}  ` +
-      `quality ${it.quality}  ${it.paid}/${it.contributions} paid  minted ${formatZkp(BigInt(it.minted))}`,
-  );
+  const { terms } = task;
+  if (terms !== undefined) {
+    const pay = `${formatZkp(BigInt(terms.roundPay))} a round, ${formatZkp(BigInt(terms.escrow))} left in escrow`;
+    lines.push(
+      `${task.lane} lane${task.lane === "sponsored" ? `: ${pay}` : ""}; sponsor's bond ${formatZkp(BigInt(terms.bond))}`,
+    );
+    if (terms.minAccepted !== "0" || terms.minQuality !== "0")
+      lines.push(`pods need ${terms.minAccepted} accepted contributions and quality ${terms.minQuality}`);
+    if (terms.notice !== "") lines.push(`notice: ${terms.notice}`);
+  }
+  const rounds = task.rounds.map(describeRound);
   return [...lines, ...rounds].join("\n");
+}
+
+function describeRound(it: TaskDetail["rounds"][number]): string {
+  const amount = (text: string | undefined): string => formatZkp(BigInt(text ?? "0"));
+  const step = it.revealed === false ? " (not revealed)" : it.stepped ? "" : " (no step)";
+  const fall = Number(it.lossBefore) - Number(it.lossAfter);
+  const gain = Number(it.lossBefore) > 0 ? ((100 * fall) / Number(it.lossBefore)).toFixed(1) : "0.0";
+  const cost = (it.fee ?? "0") === "0" ? "" : `  fee ${amount(it.fee)}, burned ${amount(it.burned)}`;
+  const lost = (it.forfeit ?? "0") === "0" ? "" : `  forfeited ${amount(it.forfeit)}`;
+  return (
+    `round ${it.epoch}  block ${it.height}  loss ${it.lossBefore} → ${it.lossAfter} (−${gain} %)${step}  ` +
+    `quality ${it.quality}  ${it.paid}/${it.contributions} paid ${amount(it.minted)}${cost}${lost}`
+  );
 }
 
 function describeProof({ id, stage, epoch, slot, height, fault, reward }: ResultOf<"proof_get">): string {

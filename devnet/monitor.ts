@@ -103,11 +103,14 @@ export function accuracy(model: readonly number[], { features, x, y }: Rows): nu
 
 /** Every nzkp is somewhere: what was there at genesis and what was minted, against where it is now or was burned. */
 export function supplyGap({ supply }: ChainStatus): bigint {
-  const { genesis, minted, circulating, staked, bonded, locked, treasury, burned } = supply;
+  const { genesis, minted, circulating, staked, bonded, escrowed, locked, treasury, burned } = supply;
   const made = BigInt(genesis) + BigInt(minted);
   return (
     made -
-    [circulating, staked, bonded, locked, treasury, burned].reduce((sum, part) => sum + BigInt(part), 0n)
+    [circulating, staked, bonded, escrowed, locked, treasury, burned].reduce(
+      (sum, part) => sum + BigInt(part),
+      0n,
+    )
   );
 }
 

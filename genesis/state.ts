@@ -6,12 +6,14 @@ import { FaultError } from "../consensus/primitives/faults.ts";
 import { hash } from "../consensus/primitives/hash.ts";
 import { PARAMS, type ParamName, type Params, resolveParams } from "../consensus/primitives/params.ts";
 import { Amount, add, Epoch, Height, ZERO } from "../consensus/primitives/units.ts";
-import { openRound } from "../consensus/state/draws.ts";
+import { type Given, openRound } from "../consensus/state/draws.ts";
 import { getAccount, getDataset, getPod, putAccount, putDataset, putPod } from "../consensus/state/maps.ts";
 import { slotsAsked } from "../consensus/state/pods.ts";
 import { seat } from "../consensus/state/seating.ts";
 import { resetPresence } from "../consensus/state/settle-epoch.ts";
 import {
+  CircuitType,
+  LANE,
   newValidator,
   RoundType,
   type State,
@@ -27,7 +29,7 @@ import { normalizationHash, standardisationBytes } from "../consensus/types/norm
 import { bytesToField } from "../consensus/types/submission.ts";
 import { addressOf } from "../consensus/types/transaction.ts";
 import { possessionRoot } from "../consensus/types/vote.ts";
-import { FIELD_ORDER, shapeOf } from "../consensus/work/gradient.ts";
+import { FIELD_ORDER, shapeKnown, shapeOf } from "../consensus/work/gradient.ts";
 import { rateValid } from "../consensus/work/step.ts";
 import { DEVELOPMENT_ACCOUNTS, DEVELOPMENT_KEYS } from "./development.ts";
 import type { GenesisDocument } from "./document.ts";
@@ -127,6 +129,9 @@ function addPods(state: State, document: GenesisDocument, params: Params): void 
       datasets: pod.datasets.length,
       accepted: 0,
       settledQuality: 0n,
+      rejected: 0,
+      slashes: 0,
+      exitEpoch: Epoch(0),
     });
     addToSupply(state, "bonded", bond);
     for (const [j, { dataRoot, batches, normalization }] of pod.datasets.entries()) {
@@ -142,6 +147,16 @@ function addPods(state: State, document: GenesisDocument, params: Params): void 
         uses: new Uint8Array(batches),
       });
     }
+  }
+}
+
+/** The catalogue that tasks created later may use. */
+function addCircuits(state: State, document: GenesisDocument): void {
+  const seen = new Set<string>();
+  for (const [i, { shape, vkHash }] of document.circuits.entries()) {
+    if (!shapeKnown(shape) || seen.has(shape)) refuse(`circuits.${i}.shape`, "a known shape, listed once");
+    seen.add(shape);
+    state.circuits.push(CircuitType.toViewDU({ shape: textBytes(shape), vkHash: fromHex(vkHash, 32) }));
   }
 }
 
@@ -212,6 +227,15 @@ function addTasks(state: State, chain: Uint8Array, document: GenesisDocument, pa
         revealedFrom: Height(0),
         model: new Array<number>(shape.features + 1).fill(0),
         enrollments,
+        lane: LANE.public,
+        bond: ZERO,
+        escrow: ZERO,
+        roundPay: ZERO,
+        minAccepted: 0,
+        minQuality: 0n,
+        groupRoot: new Uint8Array(32),
+        notice: new Uint8Array(0),
+        approvals: [],
       }),
     );
     ensureAccount(state, addressOf(fromHex(task.sponsor, 32)));
@@ -251,6 +275,7 @@ export function genesisState(document: GenesisDocument): Genesis {
     putAccount(state, { address: bytes, nonce: 0, balance: amount, locked: ZERO });
     state.supply.genesis = add(state.supply.genesis, amount);
   }
+  addCircuits(state, document);
   addValidators(state, chain, document, params);
   addPods(state, document, params);
   state.supply.genesis = add(state.supply.genesis, state.supply.staked, state.supply.bonded);
@@ -258,6 +283,7 @@ export function genesisState(document: GenesisDocument): Genesis {
   for (const epoch of [Epoch(0), Epoch(1)]) seat(state, epoch, params);
   resetPresence(state);
   addTasks(state, chain, document, params);
-  for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, true);
+  const given: Given = new Map();
+  for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, given, true);
   return { state, params, chain, root: stateRoot(state) };
 }

@@ -155,8 +155,8 @@ export async function startNode(
       onVote: (vote, from) => driver.onVote(vote, from),
       onCertificate: (certificate, from) => driver.onCertificate(certificate, from),
       onProposal: (proposal, from) => driver.onProposal(proposal, from),
-      onTransaction(transaction, from) {
-        const verdict = admission.admitTransaction(transaction, from.peerId);
+      async onTransaction(transaction, from) {
+        const verdict = await admission.admit(transaction, from.peerId);
         if (verdict.kind === "reject")
           log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid transaction");
       },

@@ -5,7 +5,7 @@
 import { toHex } from "../consensus/primitives/bytes.ts";
 import { formatZkp } from "../consensus/primitives/units.ts";
 import { setProof } from "../consensus/state/proofs.ts";
-import type { ContributionReceipt, RoundReceipt } from "../consensus/state/settle-epoch.ts";
+import type { ContributionReceipt, EpochReceipt, RoundReceipt } from "../consensus/state/settle-epoch.ts";
 import { SetProofType } from "../consensus/types/light-client.ts";
 import type { ProofStatus, Round } from "../rpc/methods.ts";
 import type { Executed } from "./chain.ts";
@@ -47,9 +47,34 @@ function rewardText(receipt: ContributionReceipt, round: RoundReceipt): string {
   return `${of}${reason === "" ? "" : ` (${reason})`}, spendable from epoch ${round.unlockEpoch}`;
 }
 
-function roundOps(round: RoundReceipt, height: number): StoreOp[] {
+/** Every factor of an amount, as the settlement had it. */
+function arithmeticOf(
+  { minted, fee, forfeited }: ContributionReceipt,
+  { pot, quality, contributions }: RoundReceipt,
+  epoch: EpochReceipt,
+): NonNullable<RewardRecord["arithmetic"]> {
+  return {
+    lane: pot.lane,
+    roundQuality: String(quality),
+    potQuality: String(pot.quality),
+    laneQuality: String(epoch.quality),
+    target: String(epoch.target),
+    mint: String(pot.mint),
+    podsMint: String(pot.podsMint),
+    fee: String(pot.fee),
+    burned: String(pot.burned),
+    podsFee: String(pot.podsFee),
+    forfeit: String(pot.forfeit),
+    contributions: contributions.length,
+    minted: String(minted),
+    feePart: String(fee),
+    forfeited: String(forfeited),
+  };
+}
+
+function roundOps(round: RoundReceipt, height: number, epoch: EpochReceipt): StoreOp[] {
   const task = toHex(round.task);
-  const value: Round = {
+  const value = {
     epoch: String(round.epoch),
     height: String(height),
     lossBefore: String(round.lossBefore),
@@ -60,9 +85,13 @@ function roundOps(round: RoundReceipt, height: number): StoreOp[] {
     contributions: round.contributions.length,
     paid: round.contributions.filter(({ amount }) => amount > 0n).length,
     model: round.model.map(String),
-  };
+    revealed: round.revealed,
+    fee: String(round.pot.fee),
+    burned: String(round.pot.burned),
+    forfeit: String(round.pot.forfeit),
+  } satisfies Round;
   const rewards = round.contributions.map((receipt): StoreOp => {
-    const reward: RewardRecord = {
+    const reward = {
       amount: String(receipt.amount),
       unlockEpoch: String(round.unlockEpoch),
       fate: receipt.fate,
@@ -71,7 +100,8 @@ function roundOps(round: RoundReceipt, height: number): StoreOp[] {
       quality: String(receipt.quality),
       minted: String(round.paid),
       text: rewardText(receipt, round),
-    };
+      arithmetic: arithmeticOf(receipt, round, epoch),
+    } satisfies RewardRecord;
     return { kind: "record", namespace: "rewards", key: toHex(receipt.nullifier), value: reward };
   });
   return [{ kind: "record", namespace: "rounds", key: roundKey(task, round.epoch), value }, ...rewards];
@@ -104,6 +134,8 @@ export function receiptOps(executed: Executed): StoreOp[] {
     };
     ops.push({ kind: "record", namespace: "proofs", key: toHex(id), value });
   }
-  for (const round of receipt.epoch?.rounds ?? []) ops.push(...roundOps(round, height));
+  const { epoch } = receipt;
+  for (const round of epoch?.rounds ?? [])
+    if (epoch !== undefined) ops.push(...roundOps(round, height, epoch));
   return ops;
 }

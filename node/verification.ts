@@ -68,6 +68,24 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     return answers;
   };
 
+  /** Evidence against a pod holds if the signature is the pod's and the proof is false. */
+  const verifyEvidence = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
+    const unfounded = (field: string): Fault => fault("pod/evidence-unfounded", { field });
+    const answers: (Fault | undefined)[] = checks.map(({ id, ed25519 }) => {
+      if (isKnown(id, ed25519.signature)) return unfounded("proof");
+      return signatureHolds(ed25519) ? undefined : unfounded("signature");
+    });
+    const open = checks.flatMap(({ proof: { vkHash, publicSignals, proof } }, i) => {
+      const vk = keys.get(toHex(vkHash));
+      // Every node has the catalogue's keys from genesis; without one, nothing is known to be false.
+      if (vk === undefined) answers[i] ??= unfounded("verificationKey");
+      return answers[i] === undefined && vk !== undefined ? [{ i, job: { vk, publicSignals, proof } }] : [];
+    });
+    const verdicts = await verifier.verify(open.map(({ job }) => job));
+    for (const [at, { i }] of open.entries()) if (verdicts[at] !== false) answers[i] = unfounded("proof");
+    return answers;
+  };
+
   return {
     verifyTransaction,
     verifyPossession: ({ keys: [key], message, signature }: BlsCheck): Fault | undefined =>
@@ -75,6 +93,7 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
         ? undefined
         : fault("validator/possession"),
     verifySubmissions,
+    verifyEvidence,
     /** A block's checks: the first fault, or undefined if all hold. */
     async verifyChecks(checks: Checks): Promise<Fault | undefined> {
       for (const { keys: signers, message, signature, code } of checks.bls) {
@@ -87,6 +106,11 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
       const answers = await verifySubmissions(checks.submissions);
       for (const [index, wrong] of answers.entries()) {
         if (wrong !== undefined) return fault("block/submission", { index, cause: wrong.code });
+      }
+      const charges = await verifyEvidence(checks.evidence);
+      for (const [i, wrong] of charges.entries()) {
+        const index = checks.evidence[i]?.transaction ?? 0;
+        if (wrong !== undefined) return fault("block/transaction", { index, cause: wrong.code });
       }
       return undefined;
     },

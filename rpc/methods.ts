@@ -27,6 +27,30 @@ const FaultInfo = z.object({
   hint: z.string(),
 });
 
+/** Every factor of a reward: pod/explain.ts makes the amount of them again. */
+const Arithmetic = z.object({
+  lane: z.enum(["public", "sponsored"]),
+  /** Q of the round, before it is shared by value. */
+  roundQuality: Int,
+  /** Quality credited to all that share the pot: of all public tasks, or of this sponsor's. */
+  potQuality: Int,
+  /** Of the public lane: its quality this epoch, and the target it was measured by. */
+  laneQuality: Int,
+  target: Int,
+  mint: Uint64,
+  podsMint: Uint64,
+  fee: Uint64,
+  burned: Uint64,
+  podsFee: Uint64,
+  /** What a sponsor that did not reveal lost to the contributions, and how many shared it. */
+  forfeit: Uint64,
+  contributions: Count,
+  /** The parts of the amount. */
+  minted: Uint64,
+  feePart: Uint64,
+  forfeited: Uint64,
+});
+
 /** How the chain measured and paid one proof; every number is the chain's own. */
 const Reward = z.object({
   /** nzkp credited to the pod, locked until `unlockEpoch`. */
@@ -39,6 +63,7 @@ const Reward = z.object({
   minted: Uint64,
   /** One sentence a person can read. */
   text: z.string(),
+  arithmetic: Arithmetic.optional(),
 });
 
 const ProofStatus = z.object({
@@ -85,6 +110,11 @@ const Round = z.object({
   paid: Count,
   /** Model after the round, Q16, bias last. */
   model: z.array(Int),
+  /** Whether the sponsor opened its rows; what the round cost it, and what of that was burned. */
+  revealed: z.boolean().optional(),
+  fee: Uint64.optional(),
+  burned: Uint64.optional(),
+  forfeit: Uint64.optional(),
 });
 export type Round = z.infer<typeof Round>;
 
@@ -124,6 +154,20 @@ const TaskDetail = TaskSummary.extend({
   revealed: z.boolean(),
   enrolled: z.array(z.object({ podId: Hash, dataRoot: Hash, slots: Count })),
   rounds: z.array(Round),
+  /** Money and conditions of a task that a sponsor created. */
+  terms: z
+    .object({
+      bond: Uint64,
+      escrow: Uint64,
+      roundPay: Uint64,
+      minAccepted: Uint64,
+      minQuality: Int,
+      /** What a pod's owner should know before taking part. */
+      notice: z.string(),
+      /** Seats that approved it for the public lane in this epoch. */
+      approvals: Count,
+    })
+    .optional(),
 });
 export type TaskDetail = z.infer<typeof TaskDetail>;
 
@@ -137,6 +181,7 @@ const Supply = z.object({
   locked: Uint64,
   /** A part of what is burned: penalties of validators. */
   slashed: Uint64,
+  escrowed: Uint64,
   circulating: Uint64,
 });
 
@@ -277,6 +322,10 @@ export const METHODS = {
       bond: Uint64,
       accepted: Uint64,
       settledQuality: Int,
+      rejected: Uint64.optional(),
+      slashes: Uint64.optional(),
+      /** Epoch at whose turn the bond returns, if the pod leaves. */
+      exitEpoch: Uint64.optional(),
       datasets: z.array(
         z.object({ dataRoot: Hash, batches: Count, normalization: Hash, registeredHeight: Uint64 }),
       ),

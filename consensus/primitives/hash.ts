@@ -25,6 +25,7 @@ const DOMAINS = [
   "score-permutation",
   "submission",
   "task",
+  "task-create",
   "transaction",
   "vote",
 ] as const;

@@ -97,6 +97,18 @@ export const PARAMS = {
 
   tasksOpenMax: { unit: "count", meaning: "tasks with a round in one epoch", dev: 16n, testnet: 16n },
   slotsPerTask: { unit: "count", meaning: "slots drawn for a task each epoch", dev: 64n, testnet: 64n },
+  roundPayMin: {
+    unit: "nzkp",
+    meaning: "least that a round of a sponsored task pays; the sponsor's bond is at least twice its pay",
+    dev: 1n * ZKP,
+    testnet: 10n * ZKP,
+  },
+  taskLeadMax: {
+    unit: "epochs",
+    meaning: "longest time from a task's creation to its first round",
+    dev: 64n,
+    testnet: 336n,
+  },
   batchReuseMax: {
     unit: "count",
     meaning: "R, times one batch of one root may be drawn and used",
@@ -228,6 +240,9 @@ export const LOCK_EPOCHS_MAX = 1_024n;
 export const EVIDENCE_EPOCHS_MAX = 250n;
 export const ELECTION_WINDOW_MAX = 16n;
 
+/** Largest window of evidence against pods: the state keeps the drawn slots of so many epochs. */
+export const PAST_EPOCHS_MAX = 4n;
+
 /** What the state and the encodings have room for, and what a `number` or a timer holds. */
 const BOUNDS: Partial<Record<ParamName, readonly [least: bigint, most: bigint]>> = {
   blockIntervalMs: [1n, 3_600_000n],
@@ -262,6 +277,10 @@ const BOUNDS: Partial<Record<ParamName, readonly [least: bigint, most: bigint]>>
   presenceEpochs: [1n, 255n],
   jailEpochs: [0n, 2n ** 20n],
   electionWindowEpochs: [1n, ELECTION_WINDOW_MAX],
+  tasksOpenMax: [0n, 16n],
+  roundPayMin: [1n, 2n ** 62n],
+  taskLeadMax: [1n, 65_535n],
+  podEvidenceEpochs: [1n, PAST_EPOCHS_MAX],
 };
 
 export function resolveParams(preset: Preset, overrides: Partial<Record<ParamName, bigint>> = {}): Params {

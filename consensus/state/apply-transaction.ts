@@ -5,13 +5,17 @@
 import { type Fault, fault } from "../primitives/faults.ts";
 import { type Amount, share, subtract } from "../primitives/units.ts";
 import type { Account } from "../types/account.ts";
-import { addressOf, type Transaction } from "../types/transaction.ts";
+import { addressOf, SELECTOR, type Transaction } from "../types/transaction.ts";
 import type { Context, Decision, Sender } from "./context.ts";
 import { holdoutReveal } from "./holdout-reveal.ts";
 import { credit, getAccount, putAccount } from "./maps.ts";
+import { podEvidence } from "./pod-evidence.ts";
+import { podExit } from "./pod-exit.ts";
 import { datasetRegister, podEnroll, podRegister } from "./pods.ts";
 import type { State } from "./state.ts";
 import { addToSupply } from "./supply.ts";
+import { taskCreate } from "./task-create.ts";
+import { taskApprove, taskClose, taskFund } from "./task-money.ts";
 import { transfer } from "./transfer.ts";
 import {
   validatorExit,
@@ -43,6 +47,18 @@ function decide(state: State, sender: Sender, { operation }: Transaction, contex
       return validatorWithdraw(state, sender, operation.value, context);
     case 9:
       return validatorUnjail(state, sender, operation.value, context);
+    case SELECTOR.podExit:
+      return podExit(state, sender, operation.value, context);
+    case SELECTOR.taskCreate:
+      return taskCreate(state, sender, operation.value, context);
+    case SELECTOR.taskFund:
+      return taskFund(state, sender, operation.value);
+    case SELECTOR.taskApprove:
+      return taskApprove(state, sender, operation.value);
+    case SELECTOR.taskClose:
+      return taskClose(state, sender, operation.value);
+    case SELECTOR.podEvidence:
+      return podEvidence(state, operation.value, context);
   }
 }
 

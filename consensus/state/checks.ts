@@ -7,12 +7,13 @@ import type { Block, Header } from "../types/block.ts";
 import { type Certificate, signersOf } from "../types/certificate.ts";
 import type { Evidence } from "../types/evidence.ts";
 import { type Submission, submissionRoot } from "../types/submission.ts";
-import { type Transaction, transactionId } from "../types/transaction.ts";
+import { SELECTOR, type Transaction, transactionId } from "../types/transaction.ts";
 import type { ValidatorSet } from "../types/validator-set.ts";
 import { proposerOf, weightOf } from "../types/validator-set.ts";
 import { possessionRoot, revealRoot, signingRoot, type Vote } from "../types/vote.ts";
 import { type AcceptedSubmission, checkSubmission } from "./apply-submission.ts";
 import type { Context } from "./context.ts";
+import { checkEvidence } from "./pod-evidence.ts";
 import { membersAt } from "./sets.ts";
 import type { State } from "./state.ts";
 
@@ -51,6 +52,8 @@ export type Checks = {
   readonly bls: readonly CodedBlsCheck[];
   readonly transactions: readonly { readonly id: Uint8Array; readonly ed25519: Ed25519Check }[];
   readonly submissions: readonly SubmissionChecks[];
+  /** By their transaction: the signature must hold and the proof must be false. */
+  readonly evidence: readonly (SubmissionChecks & { readonly transaction: number })[];
 };
 
 export function transactionCheck(chain: Uint8Array, transaction: Transaction): Ed25519Check {
@@ -61,7 +64,7 @@ export function transactionCheck(chain: Uint8Array, transaction: Transaction): E
 export function submissionChecks(
   chain: Uint8Array,
   submission: Submission,
-  accepted: AcceptedSubmission,
+  accepted: Pick<AcceptedSubmission, "publicKey" | "statement" | "publicSignals">,
 ): SubmissionChecks {
   const root = submissionRoot(chain, submission);
   return {
@@ -93,6 +96,18 @@ export function evidenceChecks(state: State, { value: { first, second } }: Evide
     message: signingRoot(state.chain, half.subject),
     signature: half.signature,
   }));
+}
+
+/** What evidence against a pod claims, as checks: undefined for any other operation. */
+export function podEvidenceChecks(
+  state: State,
+  { operation }: Transaction,
+  { params }: Context,
+): SubmissionChecks | Fault | undefined {
+  if (operation.selector !== SELECTOR.podEvidence) return undefined;
+  const { submission } = operation.value;
+  const accused = checkEvidence(state, submission, params);
+  return "code" in accused ? accused : submissionChecks(state.chain, submission, accused);
 }
 
 function revealCheck(state: State, set: ValidatorSet, header: Header, signature: Uint8Array): BlsCheck {
@@ -142,5 +157,12 @@ export function collectChecks(
     const ed25519 = transactionCheck(parent.chain, transaction);
     return { id: ed25519.message, ed25519 };
   });
-  return { bls, transactions, submissions };
+  const evidence: (SubmissionChecks & { transaction: number })[] = [];
+  for (const [index, transaction] of body.transactions.entries()) {
+    const checks = podEvidenceChecks(parent, transaction, context);
+    if (checks === undefined) continue;
+    if ("code" in checks) return fault("block/transaction", { index, cause: checks.code });
+    evidence.push({ ...checks, transaction: index });
+  }
+  return { bls, transactions, submissions, evidence };
 }

@@ -6,7 +6,7 @@ import { toHex, uint64Bytes } from "../primitives/bytes.ts";
 import { createDraw, drawWithout, hash } from "../primitives/hash.ts";
 import { epochOfHeight, type Params } from "../primitives/params.ts";
 import { getDataset, getPod } from "./maps.ts";
-import { type Dataset, RoundType, type Slot, type State } from "./state.ts";
+import { type Dataset, type Pod, RoundType, type Slot, type State } from "./state.ts";
 
 export function taskOpen(task: { firstRound: number; lastRound: number }, epoch: number): boolean {
   return task.firstRound <= epoch && epoch <= task.lastRound;
@@ -18,20 +18,41 @@ function rootUsable(dataset: Dataset, revealedFrom: number, epoch: number, param
   return epochOfHeight(dataset.registered, params) + Number(params.rootAgeEpochs) <= epoch;
 }
 
-/** Empties a task's round and draws its slots for the state's epoch; genesis ignores ages. */
-export function openRound(state: State, index: number, params: Params, genesis = false): void {
+/** Slots that pods' bonds have given so far in this epoch, by pod. */
+export type Given = Map<string, number>;
+
+/** How many of the slots it asks for a pod's bond still covers: a unit gives one slot in one task. */
+function covered(pod: Pod, asked: number, given: Given, params: Params): number {
+  const name = toHex(pod.podId);
+  const before = given.get(name) ?? 0;
+  const units = pod.exitEpoch > 0 ? 0 : Number(pod.bond / params.bondUnit);
+  const slots = Math.max(0, Math.min(asked, units - before));
+  given.set(name, before + slots);
+  return slots;
+}
+
+/**
+ * Empties a task's round and draws its slots for the state's epoch; genesis ignores ages. `given` goes from
+ * task to task, so that a bond that was cut does not cover more slots than it has units.
+ */
+export function openRound(state: State, index: number, params: Params, given: Given, genesis = false): void {
   const task = state.tasks.getReadonly(index);
   const { epoch } = state;
+  const before = state.rounds.getReadonly(index);
+  const empty = before.slots.length === 0 && before.contributions.length === 0;
+  if (!taskOpen(task, epoch) && empty && before.drawnSlices.length === 0) return;
   const slots: Slot[] = [];
   if (taskOpen(task, epoch)) {
     const seed = hash("draw-slots", state.beacon.mix, task.id, uint64Bytes(epoch));
     const units: number[] = [];
     for (let i = 0; i < task.enrollments.length; i++) {
-      const { dataRoot, slots: asked } = task.enrollments.getReadonly(i);
+      const { podId, dataRoot, slots: asked } = task.enrollments.getReadonly(i);
       const dataset = getDataset(state, dataRoot);
-      if (dataset === undefined) continue;
+      const pod = getPod(state, podId);
+      if (dataset === undefined || pod === undefined) continue;
       if (!genesis && !rootUsable(dataset, task.revealedFrom, epoch, params)) continue;
-      for (let unit = 0; unit < asked; unit++) units.push(i);
+      const slotsCovered = covered(pod, asked, given, params);
+      for (let unit = 0; unit < slotsCovered; unit++) units.push(i);
     }
     const drawn = drawWithout(createDraw("draw-slots", seed), units.length, Number(params.slotsPerTask));
     const batches = createDraw("draw-batch", seed);

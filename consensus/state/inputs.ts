@@ -19,11 +19,24 @@ export function modelOf(task: { readonly model: { getAll(): number[] } }): numbe
   return task.model.getAll().map(fromInt32);
 }
 
+/** Of a task, what a statement is made of. */
+export type Asked = {
+  readonly id: Uint8Array;
+  readonly shape: Uint8Array;
+  readonly vkHash: Uint8Array;
+  readonly model: { getAll(): number[] };
+};
+
 /** What a submission for this slot must prove in this epoch. */
 export function statementOf(state: State, task: TaskView, slot: Slot): SlotStatement {
+  return statementFor(task, state.epoch, slot);
+}
+
+/** The same for any epoch, given what its model was. */
+export function statementFor(task: Asked, epoch: number, slot: Slot): SlotStatement {
   const inputs = publicInputs({
     task: bytesToField(task.id),
-    epoch: state.epoch,
+    epoch,
     podId: bytesToField(slot.podId),
     dataRoot: bytesToField(slot.dataRoot),
     batchIndex: slot.batchIndex,

@@ -25,7 +25,7 @@ const LN2 = 0xb17217f7d1cf79abc9e3b39803f2f6afn;
 const TERMS = 40n;
 
 /** The largest part of a burned fee that may be minted again: an invariant, below one so that self-dealing loses. */
-const REMINT = { numerator: 9n, denominator: 10n };
+export const REMINT = { numerator: 9n, denominator: 10n };
 
 export type Fraction = { readonly numerator: bigint; readonly denominator: bigint };
 
@@ -197,15 +197,20 @@ export function payouts(epoch: {
   const pots = splitMint(epoch.mint);
   const contributions = shares(pots.pods, epoch.values);
   const proposers = shares(pots.proposers, epoch.carried);
-  const weights = epoch.presence.map(({ weight }) => atLeast(weight, 0n));
-  const weightAll = atLeast(sum(weights), 1n);
-  const validators = epoch.presence.map(({ present, opportunities }, i) => {
-    const heights = BigInt(Math.max(0, opportunities));
-    const seen = BigInt(Math.min(Math.max(0, present), Math.max(0, opportunities)));
-    return heights === 0n ? 0n : (pots.validators * (weights[i] ?? 0n) * seen) / (weightAll * heights);
-  });
+  const validators = sharesByPresence(pots.validators, epoch.presence);
   const minted = sum(contributions) + sum(proposers) + sum(validators) + pots.treasury;
   return { contributions, proposers, validators, treasury: pots.treasury, minted };
+}
+
+/** pot × weight / W × present / opportunities each: of a mint's or a fee's part for validators. */
+export function sharesByPresence(pot: bigint, presence: readonly Presence[]): bigint[] {
+  const weights = presence.map(({ weight }) => atLeast(weight, 0n));
+  const weightAll = atLeast(sum(weights), 1n);
+  return presence.map(({ present, opportunities }, i) => {
+    const heights = BigInt(Math.max(0, opportunities));
+    const seen = BigInt(Math.min(Math.max(0, present), Math.max(0, opportunities)));
+    return heights === 0n ? 0n : (pot * (weights[i] ?? 0n) * seen) / (weightAll * heights);
+  });
 }
 
 /** ⌊pot · value / Σ values⌋ each; negative values count as zero, and all zero gives all zero. */

@@ -1,6 +1,8 @@
 /** Operations `pod-register`, `dataset-register` and `pod-enroll`: who may be drawn, with which data. */
 import { equalBytes } from "../primitives/bytes.ts";
 import { fault } from "../primitives/faults.ts";
+import { Epoch } from "../primitives/units.ts";
+import { ZERO32 } from "../types/ssz.ts";
 import { bytesToField } from "../types/submission.ts";
 import type { Operation } from "../types/transaction.ts";
 import { FIELD_ORDER, shapeOf } from "../work/gradient.ts";
@@ -50,6 +52,9 @@ export function podRegister(
       datasets: 0,
       accepted: 0,
       settledQuality: 0n,
+      rejected: 0,
+      slashes: 0,
+      exitEpoch: Epoch(0),
     });
   };
 }
@@ -102,10 +107,20 @@ export function podEnroll(state: State, sender: Sender, value: Value<3>, { param
   if (pod === undefined) return fault("pod/unknown");
   if (!equalBytes(pod.account, sender.address))
     return fault("transaction/sender-not-allowed", { owner: "the pod's account" });
+  if (pod.exitEpoch > 0) return fault("pod/exiting", { epoch: pod.exitEpoch });
   const index = taskIndexOf(state, value.task);
   if (index < 0) return fault("task/unknown");
   const task = state.tasks.getReadonly(index);
   if (state.epoch > task.lastRound) return fault("task/closed");
+  if (!equalBytes(task.groupRoot, ZERO32)) return fault("task/group-unavailable");
+  if (pod.accepted < task.minAccepted || pod.settledQuality < task.minQuality) {
+    return fault("pod/reputation-low", {
+      accepted: pod.accepted,
+      needed: task.minAccepted,
+      quality: String(pod.settledQuality),
+      qualityNeeded: String(task.minQuality),
+    });
+  }
   const dataset = getDataset(state, value.dataRoot);
   if (dataset === undefined || !equalBytes(dataset.podId, pod.podId)) return fault("pod/dataset-unknown");
   if (!equalBytes(dataset.normalization, task.normalization)) return fault("pod/normalization-mismatch");

@@ -4,23 +4,27 @@
  *
  * Total: no contribution, no reveal, no quality, no presence each have a defined result.
  */
-import { compareBytes, toHex, uint64Bytes } from "../primitives/bytes.ts";
+import { compareBytes, uint64Bytes } from "../primitives/bytes.ts";
 import { hash } from "../primitives/hash.ts";
 import { LOCK_EPOCHS_MAX, type Params } from "../primitives/params.ts";
 import { Amount, add, Epoch, subtract, ZERO } from "../primitives/units.ts";
 import { decodeFeatures } from "../types/holdout.ts";
 import { shapeOf } from "../work/gradient.ts";
-import { type Fate, type Score, scoreRound } from "../work/score.ts";
+import { type Fate, scoreRound } from "../work/score.ts";
 import type { Context } from "./context.ts";
-import { openRound, taskOpen } from "./draws.ts";
+import { type Given, openRound, taskOpen } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
-import { issuanceConstants, payouts, settlePublicLane } from "./issuance.ts";
+import { issuanceConstants, settlePublicLane } from "./issuance.ts";
 import { credit, getAccount, getPod, putAccount, putPod } from "./maps.ts";
+import { type PaidRound, type Pot, payRounds, type Settled, UNPAID } from "./pay.ts";
+import { keepRounds } from "./pod-evidence.ts";
+import { returnBonds } from "./pod-exit.ts";
 import { judgePresence, recordWork, seat } from "./seating.ts";
 import { currentMembers } from "./sets.ts";
 import { lockedDebtors, payLockedDebt, settleSlashings } from "./slashing.ts";
-import { bytesText, type Contribution, fromInt64, LockType, type State, toInt32 } from "./state.ts";
-import { addToSupply, takeFromSupply } from "./supply.ts";
+import { bytesText, fromInt64, LANE, type State, toInt32 } from "./state.ts";
+import { takeFromSupply } from "./supply.ts";
+import { turnTasks } from "./task-money.ts";
 
 /** How one contribution was measured and paid. */
 export type ContributionReceipt = {
@@ -30,7 +34,13 @@ export type ContributionReceipt = {
   readonly fate: Fate | "no-reveal";
   readonly value: bigint;
   readonly quality: bigint;
+  /** The sum of the three below. */
   readonly amount: Amount;
+  readonly minted: Amount;
+  /** Of the sponsor's fee. */
+  readonly fee: Amount;
+  /** Of what the sponsor lost by not revealing. */
+  readonly forfeited: Amount;
 };
 
 /** How one task's round ended. */
@@ -45,6 +55,8 @@ export type RoundReceipt = {
   readonly totalValue: bigint;
   /** nzkp paid to this round's contributions, before proposers, validators and the treasury. */
   readonly paid: Amount;
+  /** What it shared, with other public tasks or alone. */
+  readonly pot: Pot;
   readonly model: readonly number[];
   readonly unlockEpoch: Epoch;
   readonly contributions: readonly ContributionReceipt[];
@@ -52,14 +64,12 @@ export type RoundReceipt = {
 
 export type EpochReceipt = {
   readonly minted: Amount;
+  /** Of fees and forfeited bonds, by this settlement. */
+  readonly burned: Amount;
+  /** Of the public lane, and the target it was measured by. */
   readonly quality: bigint;
+  readonly target: bigint;
   readonly rounds: readonly RoundReceipt[];
-};
-
-type Settled = {
-  readonly index: number;
-  readonly contributions: readonly Contribution[];
-  readonly score: Score | undefined;
 };
 
 /** Scores one round and writes the stepped model. No reveal: no score, no step. */
@@ -91,14 +101,6 @@ function settleRound(state: State, index: number): Settled {
   return { index, contributions, score };
 }
 
-/** Adds to an account's locked rewards, spendable from `unlockEpoch`. */
-function lockReward(state: State, account: Uint8Array, amount: Amount, unlockEpoch: number): void {
-  if (amount === 0n) return;
-  const known = getAccount(state, account) ?? { address: account, nonce: 0, balance: ZERO, locked: ZERO };
-  putAccount(state, { ...known, locked: add(known.locked, amount) });
-  state.locks.get(unlockEpoch % Number(LOCK_EPOCHS_MAX)).push(LockType.toViewDU({ account, amount }));
-}
-
 /** Frees what unlocks at the beginning of `epoch`. */
 function unlock(state: State, epoch: number): void {
   const place = epoch % Number(LOCK_EPOCHS_MAX);
@@ -113,7 +115,7 @@ function unlock(state: State, epoch: number): void {
   state.locks.set(place, state.type.fields.locks.elementType.defaultViewDU());
 }
 
-function constantsOf(params: Params): ReturnType<typeof issuanceConstants> {
+export function constantsOf(params: Params): ReturnType<typeof issuanceConstants> {
   return issuanceConstants({
     supplyMax: params.supplyMax,
     blockIntervalMs: Number(params.blockIntervalMs),
@@ -127,119 +129,92 @@ function constantsOf(params: Params): ReturnType<typeof issuanceConstants> {
 export function settleEpoch(state: State, { params }: Context): EpochReceipt {
   const { epoch } = state;
   const unlockEpoch = Epoch(epoch + 1 + Number(params.rewardLockEpochs));
-  const settled: Settled[] = [];
-  for (let index = 0; index < state.tasks.length; index++) {
-    if (taskOpen(state.tasks.getReadonly(index), epoch)) settled.push(settleRound(state, index));
-  }
+  const open: number[] = [];
+  for (let index = 0; index < state.tasks.length; index++)
+    if (taskOpen(state.tasks.getReadonly(index), epoch)) open.push(index);
+  // Before any model steps: evidence is about the models that proofs were made for.
+  keepRounds(state, params, open);
+  const settled = open.map((index) => settleRound(state, index));
 
-  const quality = settled.reduce((sum, { score }) => sum + (score?.quality ?? 0n), 0n);
-  const { genesis, minted: mintedBefore } = state.supply;
-  const { target, floor, ema } = state.issuance;
-  const lane = settlePublicLane(
-    { issued: genesis + mintedBefore, target, floor, ema },
-    quality,
-    constantsOf(params),
+  const quality = settled.reduce(
+    (sum, { index, score }) =>
+      sum + (state.tasks.getReadonly(index).lane === LANE.public ? (score?.quality ?? 0n) : 0n),
+    0n,
   );
+  const { genesis, minted: mintedBefore, burned: burnedBefore } = state.supply;
+  const { target, floor, ema } = state.issuance;
+  const constants = constantsOf(params);
+  const lane = settlePublicLane({ issued: genesis + mintedBefore, target, floor, ema }, quality, constants);
   state.issuance.target = lane.next.target;
   state.issuance.floor = lane.next.floor;
   state.issuance.ema = lane.next.ema;
 
-  // Everything that the mint is shared by, in one order: tasks as they stand, contributions by nullifier.
-  const values = settled.flatMap(({ contributions, score }) =>
-    contributions.map((_, i) => score?.outcomes[i]?.quality ?? 0n),
-  );
-  const members = currentMembers(state);
-  const carried = new Map<number, bigint>();
-  settled
-    .flatMap(({ contributions }) => contributions)
-    .forEach(({ proposer }, i) => {
-      carried.set(proposer, (carried.get(proposer) ?? 0n) + (values[i] ?? 0n));
-    });
-  const { opportunities } = state.presence;
-  const paid = payouts({
-    mint: lane.mint,
-    values,
-    carried: [...carried.values()],
-    presence: members.map(({ weight }, i) => ({
-      weight,
-      present: state.presence.present.get(i),
-      opportunities,
-    })),
-  });
+  const paid = payRounds(state, settled, lane.mint, constants, unlockEpoch);
+  const rounds = settled.map((round, i) => receiptOf(state, round, paid[i] ?? UNPAID, unlockEpoch));
+  const minted = Amount(state.supply.minted - mintedBefore);
+  const burned = Amount(state.supply.burned - burnedBefore);
+  recordWork(state, mintedBy(settled, paid), params);
+  turnEpoch(state, params);
+  return { minted, burned, quality, target, rounds };
+}
 
-  const earned = new Map<string, { account: Uint8Array; amount: bigint }>();
-  const earn = (account: Uint8Array, amount: bigint): void => {
-    const name = toHex(account);
-    earned.set(name, { account, amount: (earned.get(name)?.amount ?? 0n) + amount });
-  };
-  const validatorAccount = (validator: number): Uint8Array => state.validators.getReadonly(validator).account;
-  [...carried.keys()].forEach((proposer, i) => {
-    earn(validatorAccount(proposer), paid.proposers[i] ?? 0n);
-  });
-  members.forEach(({ validator }, i) => {
-    earn(validatorAccount(validator), paid.validators[i] ?? 0n);
-  });
-
-  let at = 0;
-  const rounds = settled.map(({ index, contributions, score }): RoundReceipt => {
-    const task = state.tasks.getReadonly(index);
-    const slots = state.rounds.getReadonly(index).slots;
-    const receipts = contributions.map((contribution, i): ContributionReceipt => {
-      const { podId } = slots.getReadonly(contribution.slot);
-      const amount = Amount(paid.contributions[at++] ?? 0n);
-      const outcome = score?.outcomes[i];
-      const pod = getPod(state, podId);
-      if (pod !== undefined) {
-        const settledQuality = pod.settledQuality + (outcome?.quality ?? 0n);
-        putPod(state, { ...pod, accepted: pod.accepted + 1, settledQuality });
-        earn(pod.account, amount);
-      }
-      return {
-        nullifier: contribution.nullifier,
-        podId,
-        slot: contribution.slot,
-        fate: outcome?.fate ?? "no-reveal",
-        value: outcome?.value ?? 0n,
-        quality: outcome?.quality ?? 0n,
-        amount,
-      };
-    });
+/** Counts the contributions for their pods' reputation, and says how the round ended. */
+function receiptOf(
+  state: State,
+  { index, contributions, score }: Settled,
+  paid: PaidRound,
+  unlockEpoch: Epoch,
+): RoundReceipt {
+  const task = state.tasks.getReadonly(index);
+  const { slots } = state.rounds.getReadonly(index);
+  const receipts = contributions.map(({ nullifier, slot }, i): ContributionReceipt => {
+    const { podId } = slots.getReadonly(slot);
+    const { minted = ZERO, fee = ZERO, forfeited = ZERO } = paid.parts[i] ?? {};
+    const { fate, value = 0n, quality = 0n } = score?.outcomes[i] ?? {};
+    const pod = getPod(state, podId);
+    if (pod !== undefined) {
+      const accepted = pod.accepted + (fate === "paid" || fate === "merged" ? 1 : 0);
+      const rejected = pod.rejected + (fate === "screened-out" || fate === "no-value" ? 1 : 0);
+      putPod(state, { ...pod, accepted, rejected, settledQuality: pod.settledQuality + quality });
+    }
     return {
-      task: task.id,
-      epoch,
-      revealed: score !== undefined,
-      stepped: score?.stepped ?? false,
-      lossBefore: score?.lossBefore ?? 0,
-      lossAfter: score?.lossAfter ?? 0,
-      quality: score?.quality ?? 0n,
-      totalValue: score?.totalValue ?? 0n,
-      paid: Amount(receipts.reduce((sum, { amount }) => sum + amount, 0n)),
-      model: modelOf(task),
-      unlockEpoch,
-      contributions: receipts,
+      nullifier,
+      podId,
+      slot,
+      fate: fate ?? "no-reveal",
+      value,
+      quality,
+      amount: add(minted, fee, forfeited),
+      minted,
+      fee,
+      forfeited,
     };
   });
-
-  let locked = 0n;
-  for (const { account, amount } of earned.values()) {
-    lockReward(state, account, Amount(amount), unlockEpoch);
-    locked += amount;
-  }
-  addToSupply(state, "locked", Amount(locked));
-  addToSupply(state, "treasury", Amount(paid.treasury));
-  addToSupply(state, "minted", Amount(locked + paid.treasury));
-
-  recordWork(state, mintedBy(settled, paid.contributions), params);
-  turnEpoch(state, params);
-  return { minted: Amount(locked + paid.treasury), quality, rounds };
+  return {
+    task: task.id,
+    epoch: state.epoch,
+    revealed: score !== undefined,
+    stepped: score?.stepped ?? false,
+    lossBefore: score?.lossBefore ?? 0,
+    lossAfter: score?.lossAfter ?? 0,
+    quality: score?.quality ?? 0n,
+    totalValue: score?.totalValue ?? 0n,
+    paid: add(...receipts.map(({ amount }) => amount)),
+    pot: paid.pot,
+    model: modelOf(task),
+    unlockEpoch,
+    contributions: receipts,
+  };
 }
 
 /** What was minted for submissions, by the validator whose blocks carried them. */
-function mintedBy(settled: readonly Settled[], amounts: readonly bigint[]): Map<number, bigint> {
+function mintedBy(settled: readonly Settled[], paid: readonly PaidRound[]): Map<number, bigint> {
   const minted = new Map<number, bigint>();
-  const contributions = settled.flatMap((it) => it.contributions);
-  for (const [i, { proposer }] of contributions.entries()) {
-    minted.set(proposer, (minted.get(proposer) ?? 0n) + (amounts[i] ?? 0n));
+  for (const [i, { contributions }] of settled.entries()) {
+    for (const [j, { proposer }] of contributions.entries()) {
+      const part = paid[i]?.parts[j]?.minted ?? 0n;
+      minted.set(proposer, (minted.get(proposer) ?? 0n) + part);
+    }
   }
   return minted;
 }
@@ -247,14 +222,17 @@ function mintedBy(settled: readonly Settled[], amounts: readonly bigint[]): Map<
 /** Everything that belongs to an epoch begins anew. */
 function turnEpoch(state: State, params: Params): void {
   const next = Epoch(state.epoch + 1);
+  turnTasks(state);
   judgePresence(state, params);
   state.epoch = next;
   unlock(state, next);
+  returnBonds(state, next);
   settleSlashings(state, params);
   seat(state, Epoch(next + 1), params);
   resetPresence(state);
   state.beacon.close = new Uint8Array(32);
-  for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params);
+  const given: Given = new Map();
+  for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, given);
 }
 
 export function resetPresence(state: State): void {

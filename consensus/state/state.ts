@@ -18,7 +18,7 @@ import {
   VectorBasicType,
   VectorCompositeType,
 } from "@chainsafe/ssz";
-import { ELECTION_WINDOW_MAX, LOCK_EPOCHS_MAX } from "../primitives/params.ts";
+import { ELECTION_WINDOW_MAX, LOCK_EPOCHS_MAX, PAST_EPOCHS_MAX } from "../primitives/params.ts";
 import type { Amount, Epoch } from "../primitives/units.ts";
 import { ACCOUNT_BUCKETS, AccountBucketType, BUCKET_MAX } from "../types/account.ts";
 import {
@@ -39,7 +39,14 @@ import {
   ViewType,
 } from "../types/ssz.ts";
 import { VALUES_MAX } from "../types/submission.ts";
-import { FEATURES_MAX, SLICE_ROWS, SLICES_PER_REVEAL_MAX } from "../types/transaction.ts";
+import {
+  FEATURES_MAX,
+  NAME_BYTES_MAX,
+  NOTICE_BYTES_MAX,
+  SHAPE_BYTES_MAX,
+  SLICE_ROWS,
+  SLICES_PER_REVEAL_MAX,
+} from "../types/transaction.ts";
 import { SETS_KEPT, SetType } from "../types/validator-set.ts";
 
 // The native hasher: the default one is five times slower, with the same result.
@@ -53,6 +60,14 @@ export const SLOTS_MAX = 64;
 export const BATCHES_MAX = 1_024;
 export const DATASETS_PER_POD_MAX = 16;
 const LOCKS_MAX = 2 ** 20;
+/** Tasks with a round in one epoch, as a limit of the encoding. */
+const TASKS_OPEN_MAX = 16;
+/** Shapes of the catalogue. */
+export const CIRCUITS_MAX = 64;
+/** Bonds on their way back. */
+export const EXITS_MAX = 4_096;
+/** Punished pods that are remembered: one for each slot of each epoch of the window, and this one's. */
+export const PUNISHED_MAX = TASKS_OPEN_MAX * SLOTS_MAX * (Number(PAST_EPOCHS_MAX) + 1);
 /** More than the distance of a late certificate. */
 export const RECENT_BLOCKS = 8;
 
@@ -62,9 +77,14 @@ export const PodType = new ContainerNodeStructType({
   publicKey: Bytes32,
   bond: AmountType,
   datasets: uint16,
-  /** Contributions settled, and the quality credited for them. Shown; it multiplies nothing. */
+  /** Contributions with a value, and the quality credited for them. Shown; it multiplies nothing. */
   accepted: uint64,
   settledQuality: bigint128,
+  /** Contributions that the score found worthless, and false proofs. Shown as well. */
+  rejected: uint64,
+  slashes: uint64,
+  /** Epoch at whose turn the bond returns; 0 while the pod stays. */
+  exitEpoch: EpochType,
 });
 export type Pod = ValueOf<typeof PodType>;
 const PodBucketType = new ListCompositeType(PodType, BUCKET_MAX);
@@ -154,6 +174,9 @@ export const EnrollmentType = new ContainerNodeStructType({
   slots: uint8,
 });
 
+/** Who pays a task's rounds: the public budget, or its sponsor's escrow, whose burned part may be minted again. */
+export const LANE = { public: 0, sponsored: 1 } as const;
+
 /** A weight of a model, 32-bit two's complement; a value of a gradient, 64-bit two's complement. */
 const ModelType = new ListBasicType(uint32, VALUES_MAX);
 const GradientType = new ListBasicType(bigint64, VALUES_MAX);
@@ -161,9 +184,9 @@ const GradientType = new ListBasicType(bigint64, VALUES_MAX);
 export const TaskType = new ContainerType({
   /** Field element of the public input `task`, little-endian. */
   id: Bytes32,
-  name: new ByteListType(64),
+  name: new ByteListType(NAME_BYTES_MAX),
   /** Catalogue id such as "gradient-32x10", ASCII. */
-  shape: new ByteListType(32),
+  shape: new ByteListType(SHAPE_BYTES_MAX),
   vkHash: Bytes32,
   /** Means then scales, float64 little-endian: for people's tools, opaque to consensus. */
   standardisation: new ByteListType(2 * FEATURES_MAX * 8),
@@ -182,6 +205,20 @@ export const TaskType = new ContainerType({
   revealedFrom: HeightType,
   model: ModelType,
   enrollments: new ListCompositeType(EnrollmentType, ENROLLMENTS_MAX),
+  /** 0 public, 1 sponsored: tasks.ts. */
+  lane: uint8,
+  /** Of the sponsor; 0 for genesis tasks, and after a round that was not revealed. */
+  bond: AmountType,
+  /** Sponsored lane only: what is left, and what a round of positive quality pays out of it. */
+  escrow: AmountType,
+  roundPay: AmountType,
+  /** Who may enroll. */
+  minAccepted: uint64,
+  minQuality: bigint128,
+  groupRoot: Bytes32,
+  notice: new ByteListType(NOTICE_BYTES_MAX),
+  /** Positions in this epoch's set of the validators that approved it for the public lane. */
+  approvals: new ListBasicType(uint16, SEATS_MAX),
 });
 export type Task = ValueOf<typeof TaskType>;
 
@@ -213,6 +250,25 @@ export const RoundType = new ContainerType({
   labels: new ByteListType(SLICES_PER_REVEAL_MAX * SLICE_ROWS),
 });
 
+/** What an ended epoch's proofs were about, for as long as evidence against their pods counts. */
+export const PastRoundType = new ContainerType({
+  task: Bytes32,
+  epoch: EpochType,
+  shape: new ByteListType(SHAPE_BYTES_MAX),
+  vkHash: Bytes32,
+  model: ModelType,
+  slots: new ListCompositeType(SlotType, SLOTS_MAX),
+});
+export type PastRoundView = CompositeViewDU<typeof PastRoundType>;
+
+export const CircuitType = new ContainerType({
+  shape: new ByteListType(SHAPE_BYTES_MAX),
+  vkHash: Bytes32,
+});
+/** A pod's bond that returns at the turn to `epoch`; a pod that was punished for `epoch`. */
+export const ExitType = new ContainerNodeStructType({ podId: Bytes32, epoch: EpochType });
+export const PunishedType = new ContainerNodeStructType({ podId: Bytes32, epoch: EpochType });
+
 export const LockType = new ContainerNodeStructType({ account: Bytes20, amount: AmountType });
 
 export const StateType = new ContainerType({
@@ -238,6 +294,8 @@ export const StateType = new ContainerType({
     locked: AmountType,
     /** Of what is burned: penalties of validators. */
     slashed: AmountType,
+    /** Of sponsored tasks; their sponsors' bonds are in `bonded`. */
+    escrowed: AmountType,
   }),
   issuance: new ContainerNodeStructType({ target: bigint128, floor: bigint128, ema: bigint128 }),
   validators: new ListCompositeType(ValidatorType, VALIDATORS_MAX),
@@ -254,6 +312,13 @@ export const StateType = new ContainerType({
   /** Locked rewards by unlock epoch modulo the vector's length. */
   locks: new VectorCompositeType(new ListCompositeType(LockType, LOCKS_MAX), Number(LOCK_EPOCHS_MAX)),
   slashings: new ListCompositeType(SlashingType, SLASHINGS_MAX),
+  /** The catalogue: shapes that tasks may use, fixed by genesis. */
+  circuits: new ListCompositeType(CircuitType, CIRCUITS_MAX),
+  /** Oldest first. */
+  pastRounds: new ListCompositeType(PastRoundType, TASKS_OPEN_MAX * Number(PAST_EPOCHS_MAX)),
+  /** In the order of the requests, so by epoch. */
+  exits: new ListCompositeType(ExitType, EXITS_MAX),
+  punished: new ListCompositeType(PunishedType, PUNISHED_MAX),
 });
 export type State = CompositeViewDU<typeof StateType>;
 export type TaskView = CompositeViewDU<typeof TaskType>;

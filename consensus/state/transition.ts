@@ -11,7 +11,7 @@ import { BLOCK_BYTES_MAX, type Block, BlockType, type Body, bodyRoot, type Heade
 import { type Certificate, signersOf } from "../types/certificate.ts";
 import { EVIDENCE_MAX } from "../types/evidence.ts";
 import { nullifierOf, SubmissionType } from "../types/submission.ts";
-import { TransactionType, transactionId } from "../types/transaction.ts";
+import { SELECTOR, type Transaction, TransactionType, transactionId } from "../types/transaction.ts";
 import { proposerOf, type ValidatorSet } from "../types/validator-set.ts";
 import { VoteKind } from "../types/vote.ts";
 import { applySubmission } from "./apply-submission.ts";
@@ -39,6 +39,10 @@ export function contextOf(header: Header, params: Params): Context {
   return { params, proposer: header.proposer, place: placeInEpoch(header.height, params) };
 }
 
+/** Each costs every node a proof's verification beside those of the submissions. */
+const ACCUSATIONS_MAX = 16;
+const isAccusation = ({ operation }: Transaction): boolean => operation.selector === SELECTOR.podEvidence;
+
 /** What a header must be, given its parent; everything but the state root. */
 export function checkHeader(
   { hash: parentHash, state, set }: Parent,
@@ -60,6 +64,8 @@ export function checkHeader(
   if (body.transactions.length > params.transactionsMax || body.submissions.length > params.submissionsMax) {
     return fault("block/limits", { field: "count" });
   }
+  if (body.transactions.filter(isAccusation).length > ACCUSATIONS_MAX)
+    return fault("block/limits", { field: "evidence" });
   if (BlockType.value_serializedSize(block as never) > BLOCK_BYTES_MAX)
     return fault("block/limits", { field: "bytes" });
   if (!equalBytes(header.bodyRoot, bodyRoot(body))) return fault("block/body-root");
@@ -208,11 +214,17 @@ export function buildBlock(
     }
     return taken;
   };
+  let accusations = 0;
   const transactions = take(
     input.transactions,
     params.transactionsMax,
     (it) => TransactionType.value_serializedSize(it),
-    (it) => applyTransaction(state, it, context) === undefined,
+    (it) => {
+      if (isAccusation(it) && accusations >= ACCUSATIONS_MAX) return false;
+      if (applyTransaction(state, it, context) !== undefined) return false;
+      if (isAccusation(it)) accusations++;
+      return true;
+    },
   );
   const submissions = take(
     input.submissions,

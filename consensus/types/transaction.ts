@@ -3,10 +3,12 @@ import {
   ByteListType,
   ByteVectorType,
   ContainerType,
+  ListBasicType,
   ListCompositeType,
   UnionType,
   type ValueOf,
 } from "@chainsafe/ssz";
+import { uint64Bytes } from "../primitives/bytes.ts";
 import { hash } from "../primitives/hash.ts";
 import {
   AmountType,
@@ -15,13 +17,16 @@ import {
   Bytes48,
   Bytes64,
   Bytes96,
+  bigint128,
   decode,
   EpochType,
   rootOf,
   uint8,
   uint16,
+  uint32,
   uint64,
 } from "./ssz.ts";
+import { SubmissionType, VALUES_MAX } from "./submission.ts";
 
 /** Rows in a holdout slice. */
 export const SLICE_ROWS = 8;
@@ -29,6 +34,10 @@ export const SLICE_ROWS = 8;
 export const HOLDOUT_DEPTH = 12;
 export const SLICES_PER_REVEAL_MAX = 64;
 export const FEATURES_MAX = 64;
+/** Bytes of a task's name, its shape's id, and what it tells pods about their privacy. */
+export const NAME_BYTES_MAX = 64;
+export const SHAPE_BYTES_MAX = 32;
+export const NOTICE_BYTES_MAX = 512;
 
 export const TransferType = new ContainerType({ to: Bytes20, amount: AmountType });
 export const PodRegisterType = new ContainerType({ podId: Bytes32, bond: AmountType });
@@ -73,6 +82,44 @@ export const ValidatorTopUpType = new ContainerType({ blsKey: Bytes48, amount: A
 export const ValidatorExitType = new ContainerType({ blsKey: Bytes48 });
 export const ValidatorWithdrawType = new ContainerType({ blsKey: Bytes48 });
 export const ValidatorUnjailType = new ContainerType({ blsKey: Bytes48 });
+export const PodExitType = new ContainerType({ podId: Bytes32 });
+export const TaskCreateType = new ContainerType({
+  /** Printable ASCII. */
+  name: new ByteListType(NAME_BYTES_MAX),
+  /** A shape of the chain's catalogue, such as "gradient-32x10". */
+  shape: new ByteListType(SHAPE_BYTES_MAX),
+  /** Means then scales, float64 little-endian: types/normalization.ts. */
+  standardisation: new ByteListType(2 * FEATURES_MAX * 8),
+  rateNumerator: uint32,
+  rateShift: uint8,
+  /** C², the largest squared norm of a gradient after clipping. */
+  normBound: bigint128,
+  /** Epochs from the one that includes this to the first round. */
+  lead: uint16,
+  rounds: uint16,
+  holdoutRoot: Bytes32,
+  holdoutSlices: uint16,
+  /** What the first round begins with: 32-bit two's complement in Q16, the bias last; none is all zeros. */
+  model: new ListBasicType(uint32, VALUES_MAX),
+  /** nzkp that a round of positive quality pays out of the escrow. */
+  roundPay: AmountType,
+  /** Of the sponsor, lost when a round is not revealed: at least twice a round's pay. */
+  bond: AmountType,
+  /** First funding, at least one round's pay. */
+  escrow: AmountType,
+  /** Least reputation of a pod that may enroll. */
+  minAccepted: uint64,
+  minQuality: bigint128,
+  /** Group whose members may enroll; zero for everybody. */
+  groupRoot: Bytes32,
+  /** UTF-8, for people: what a pod's owner should know before taking part. */
+  notice: new ByteListType(NOTICE_BYTES_MAX),
+});
+export const TaskFundType = new ContainerType({ task: Bytes32, amount: AmountType });
+export const TaskApproveType = new ContainerType({ task: Bytes32 });
+export const TaskCloseType = new ContainerType({ task: Bytes32 });
+/** A signed submission whose inputs are right and whose proof is false. */
+export const PodEvidenceType = new ContainerType({ submission: SubmissionType });
 
 /** The selector of each operation is its place in this list: append only. */
 const OperationUnion = new UnionType([
@@ -86,7 +133,23 @@ const OperationUnion = new UnionType([
   ValidatorExitType,
   ValidatorWithdrawType,
   ValidatorUnjailType,
+  PodExitType,
+  TaskCreateType,
+  TaskFundType,
+  TaskApproveType,
+  TaskCloseType,
+  PodEvidenceType,
 ]);
+
+/** Selectors of the economy's operations, for whoever builds or dispatches one. */
+export const SELECTOR = {
+  podExit: 10,
+  taskCreate: 11,
+  taskFund: 12,
+  taskApprove: 13,
+  taskClose: 14,
+  podEvidence: 15,
+} as const;
 
 export type Operation =
   | { readonly selector: 0; readonly value: ValueOf<typeof TransferType> }
@@ -98,7 +161,13 @@ export type Operation =
   | { readonly selector: 6; readonly value: ValueOf<typeof ValidatorTopUpType> }
   | { readonly selector: 7; readonly value: ValueOf<typeof ValidatorExitType> }
   | { readonly selector: 8; readonly value: ValueOf<typeof ValidatorWithdrawType> }
-  | { readonly selector: 9; readonly value: ValueOf<typeof ValidatorUnjailType> };
+  | { readonly selector: 9; readonly value: ValueOf<typeof ValidatorUnjailType> }
+  | { readonly selector: typeof SELECTOR.podExit; readonly value: ValueOf<typeof PodExitType> }
+  | { readonly selector: typeof SELECTOR.taskCreate; readonly value: ValueOf<typeof TaskCreateType> }
+  | { readonly selector: typeof SELECTOR.taskFund; readonly value: ValueOf<typeof TaskFundType> }
+  | { readonly selector: typeof SELECTOR.taskApprove; readonly value: ValueOf<typeof TaskApproveType> }
+  | { readonly selector: typeof SELECTOR.taskClose; readonly value: ValueOf<typeof TaskCloseType> }
+  | { readonly selector: typeof SELECTOR.podEvidence; readonly value: ValueOf<typeof PodEvidenceType> };
 
 export const OPERATION_NAMES = [
   "transfer",
@@ -111,6 +180,12 @@ export const OPERATION_NAMES = [
   "validator-exit",
   "validator-withdraw",
   "validator-unjail",
+  "pod-exit",
+  "task-create",
+  "task-fund",
+  "task-approve",
+  "task-close",
+  "pod-evidence",
 ] as const;
 
 const unsigned = { publicKey: Bytes32, nonce: uint64, fee: AmountType, operation: OperationUnion };
@@ -130,6 +205,18 @@ export function transactionId(chain: Uint8Array, transaction: UnsignedTransactio
 /** 20 bytes; shown as bech32m with the prefix "zkp". */
 export function addressOf(publicKey: Uint8Array): Uint8Array {
   return hash("address", publicKey).slice(0, 20);
+}
+
+/** A created task's id, known to its sponsor before it is sent: 31 bytes of a hash with a zero on top, so below r. */
+export function createdTaskId(
+  chain: Uint8Array,
+  vkHash: Uint8Array,
+  sponsor: Uint8Array,
+  nonce: number,
+): Uint8Array {
+  const id = new Uint8Array(32);
+  id.set(hash("task-create", chain, vkHash, sponsor, uint64Bytes(nonce)).subarray(0, 31));
+  return id;
 }
 
 export const decodeTransaction = (bytes: Uint8Array): Transaction | undefined =>

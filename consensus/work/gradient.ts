@@ -80,6 +80,10 @@ export function shapeOf(id: string): GradientShape {
   return found;
 }
 
+export function shapeKnown(id: string): boolean {
+  return SHAPES.some((candidate) => candidate.id === id);
+}
+
 /** Rows of features in Q8, row-major, and their labels, 0 or 1. */
 export type Rows = { readonly features: number; readonly x: Int16Array; readonly y: Uint8Array };
 

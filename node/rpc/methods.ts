@@ -186,13 +186,13 @@ function createHandlers(components: MethodComponents): Handlers {
       return (await changes.until(reached, timeoutMs, signal)) ?? proofStatus(id);
     },
 
-    tx_submit({ transaction: hex }) {
+    async tx_submit({ transaction: hex }) {
       const transaction = decodeTransaction(fromHex(hex));
       if (transaction === undefined) throw new FaultError("transaction/malformed");
       const id = toHex(transactionId(chain.chain, transaction));
       const known = txStatus(id);
       if (known.stage !== "unknown") return known;
-      accepted(admission.admitTransaction(transaction));
+      accepted(await admission.admit(transaction));
       return txStatus(id);
     },
 

@@ -5,7 +5,7 @@ import type { Params } from "../../consensus/primitives/params.ts";
 import { taskOpen } from "../../consensus/state/draws.ts";
 import { modelOf } from "../../consensus/state/inputs.ts";
 import { getDataset, getPod, taskIndexOf } from "../../consensus/state/maps.ts";
-import { bytesText, type RoundView, type State, type TaskView } from "../../consensus/state/state.ts";
+import { bytesText, LANE, type RoundView, type State, type TaskView } from "../../consensus/state/state.ts";
 import { circulating } from "../../consensus/state/supply.ts";
 import { formatAddress } from "../../consensus/types/address.ts";
 import { parseStandardisation } from "../../consensus/types/normalization.ts";
@@ -18,7 +18,7 @@ import type { Store } from "../store/store.ts";
 const ROUNDS_SHOWN_MAX = 64;
 
 export function supplyView(state: State): ChainStatus["supply"] {
-  const { genesis, minted, burned, treasury, staked, bonded, locked, slashed } = state.supply;
+  const { genesis, minted, burned, treasury, staked, bonded, locked, slashed, escrowed } = state.supply;
   const values = {
     genesis,
     minted,
@@ -28,6 +28,7 @@ export function supplyView(state: State): ChainStatus["supply"] {
     bonded,
     locked,
     slashed,
+    escrowed,
     circulating: circulating(state),
   };
   return Object.fromEntries(
@@ -82,7 +83,7 @@ function summaryOf(task: TaskView, state: State): ResultOf<"task_list">["tasks"]
     name: bytesText(task.name),
     template: shapeOf(shape).template,
     shape,
-    lane: "public",
+    lane: task.lane === LANE.public ? "public" : "sponsored",
     firstRound: String(task.firstRound),
     lastRound: String(task.lastRound),
     open: taskOpen(task, state.epoch),
@@ -146,6 +147,15 @@ export async function taskView(
       slots,
     })),
     rounds: await roundsOf(store, id, state.epoch),
+    terms: {
+      bond: String(task.bond),
+      escrow: String(task.escrow),
+      roundPay: String(task.roundPay),
+      minAccepted: String(task.minAccepted),
+      minQuality: String(task.minQuality),
+      notice: new TextDecoder().decode(task.notice),
+      approvals: task.approvals.length,
+    },
   };
 }
 
@@ -182,6 +192,9 @@ export function podView(state: State, podId: string): ResultOf<"pod_get"> {
     bond: String(pod.bond),
     accepted: String(pod.accepted),
     settledQuality: String(pod.settledQuality),
+    rejected: String(pod.rejected),
+    slashes: String(pod.slashes),
+    ...(pod.exitEpoch === 0 ? {} : { exitEpoch: String(pod.exitEpoch) }),
     datasets,
     enrollments,
     slots,

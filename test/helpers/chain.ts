@@ -490,16 +490,22 @@ export function sumAccounts(state: State): SupplySums {
   return { balances, locked };
 }
 
-/** genesis + minted = circulating + staked + bonded + locked + treasury + burned, each side counted apart. */
+/** genesis + minted = circulating + staked + bonded + escrowed + locked + treasury + burned, each side counted apart. */
 export function assertConserved(state: State): void {
   const { balances, locked } = sumAccounts(state);
-  const { genesis, minted, burned, treasury, staked, bonded, locked: lockedField } = state.supply;
+  const { genesis, minted, burned, treasury, staked, bonded, escrowed, locked: lockedField } = state.supply;
   assert.equal(locked, lockedField, "locked rewards of accounts are the supply's");
-  assert.equal(balances + locked + staked + bonded + treasury + burned, genesis + minted);
+  assert.equal(balances + locked + staked + bonded + escrowed + treasury + burned, genesis + minted);
   let bonds = 0n;
   for (let i = 0; i < state.pods.length; i++) {
     const bucket = state.pods.getReadonly(i);
     for (let j = 0; j < bucket.length; j++) bonds += bucket.getReadonly(j).bond;
   }
-  assert.equal(bonds, bonded, "bonds of pods are the supply's");
+  let escrows = 0n;
+  for (const { bond, escrow } of state.tasks.getAllReadonly()) {
+    bonds += bond;
+    escrows += escrow;
+  }
+  assert.equal(bonds, bonded, "bonds of pods and sponsors are the supply's");
+  assert.equal(escrows, escrowed, "escrows of tasks are the supply's");
 }

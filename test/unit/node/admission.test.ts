@@ -58,6 +58,10 @@ function open(link: Link = genesis) {
         if (held) await new Promise<void>((resolve) => gates.push(resolve));
         return checks.map((_, i) => proofs[i]);
       },
+      verifyEvidence: async (checks) => {
+        log.push("evidence");
+        return checks.map((_, i) => proofs[i]);
+      },
     },
     network: {
       sendTransaction: (_, except) =>
@@ -201,6 +205,7 @@ describe("a submission", () => {
         verifyTransaction: () => undefined,
         verifyPossession: () => undefined,
         verifySubmissions: () => Promise.reject(new Error("worker died")),
+        verifyEvidence: () => Promise.reject(new Error("worker died")),
       },
       network: { sendTransaction: () => {}, sendSubmission: () => {} },
       onRejected: () => {},

@@ -253,14 +253,13 @@ describe("what is not canonical is refused:", () => {
       labels: new Uint8Array(8),
       branch: [],
     }));
-    const reveal = (count: number): Uint8Array =>
-      TransactionType.serialize({
-        ...pay,
-        operation: {
-          selector: 4,
-          value: { task: new Uint8Array(32), epoch: Epoch(0), slices: slices.slice(0, count) },
-        },
-      });
+    const reveal = (count: number): Uint8Array => {
+      const operation: Operation = {
+        selector: 4,
+        value: { task: new Uint8Array(32), epoch: Epoch(0), slices: slices.slice(0, count) },
+      };
+      return TransactionType.serialize({ ...pay, operation });
+    };
     assert.ok(decodeTransaction(reveal(64)) !== undefined);
     assert.equal(decodeTransaction(reveal(65)), undefined);
   });

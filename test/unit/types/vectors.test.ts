@@ -27,6 +27,7 @@ import {
   addressOf,
   OPERATION_NAMES,
   type Operation,
+  SELECTOR,
   TransactionType,
   transactionId,
 } from "../../../consensus/types/transaction.ts";
@@ -115,6 +116,34 @@ test("transactions of each operation are encoded and identified as in the vector
     { selector: 7, value: { blsKey } },
     { selector: 8, value: { blsKey } },
     { selector: 9, value: { blsKey } },
+    { selector: SELECTOR.podExit, value: { podId } },
+    {
+      selector: SELECTOR.taskCreate,
+      value: {
+        name: new TextEncoder().encode("task"),
+        shape: task.shape,
+        standardisation: task.standardisation,
+        rateNumerator: 3,
+        rateShift: 1,
+        normBound: 2n ** 77n,
+        lead: 3,
+        rounds: 8,
+        holdoutRoot: task.holdoutRoot,
+        holdoutSlices: 16,
+        model: [1, 2, 2 ** 32 - 1],
+        roundPay: Amount(10n ** 9n),
+        bond: Amount(2n * 10n ** 9n),
+        escrow: Amount(8n * 10n ** 9n),
+        minAccepted: 1,
+        minQuality: 2n,
+        groupRoot: new Uint8Array(32),
+        notice: new TextEncoder().encode("eight rows at least are active"),
+      },
+    },
+    { selector: SELECTOR.taskFund, value: { task: task.id, amount: Amount(7n) } },
+    { selector: SELECTOR.taskApprove, value: { task: task.id } },
+    { selector: SELECTOR.taskClose, value: { task: task.id } },
+    { selector: SELECTOR.podEvidence, value: { submission: submissionOf(chain, genesis.state, 0, 0) } },
   ];
   assert.equal(operations.length, OPERATION_NAMES.length, "a vector for each operation");
   await compare(
