@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { FaultError } from "../consensus/primitives/faults.ts";
+import { loadConfig } from "../node/config.ts";
 import { clearHalt } from "../node/halt.ts";
 import { openStore } from "../node/store/store.ts";
 import { globalsOf, print } from "./options.ts";
@@ -20,6 +21,7 @@ export function addClearHalt(node: Command): void {
     .action(async ({ dir, yes }: { readonly dir: string; readonly yes: boolean }, command: Command) => {
       if (!yes)
         throw new FaultError("config/usage", { option: "--yes", expected: "given, after reading the dump" });
+      await loadConfig(dir); // a mistyped folder is no node's, and must not become one
       // Refused while the node runs: its folder is locked.
       const store = await openStore(join(dir, "db"));
       try {

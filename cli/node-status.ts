@@ -32,8 +32,8 @@ export function describeNode(status: NodeStatus): string {
     ...weightText(validators),
     `${peers.length} peers, ${dropped} frames dropped`,
     ...peers.map(
-      ({ peerId, address, position }) =>
-        `  ${position === undefined ? "follower   " : `validator ${position}`}  ${address}  ${peerId}`,
+      ({ address, position }) =>
+        `  ${position === undefined ? "follower   " : `validator ${position}`}  ${address}`,
     ),
     `waiting: ${queues.inputs} inputs (${queues.inputsDropped} dropped), ${queues.transactions} transactions, ${queues.submissions} proofs, ${queues.evidence} evidence`,
     `event loop late by ${lag.p50Ms} ms (p50), ${lag.p99Ms} ms (p99), ${lag.maxMs} ms (most)`,

@@ -45,7 +45,7 @@ export function createLag() {
   for (const timer of [turning, probing]) timer.unref();
 
   const delayOf = (nanoseconds: number): number =>
-    Math.max(0, Math.round(nanoseconds / 1e5) / 10 - RESOLUTION_MS);
+    Math.max(0, Math.round(nanoseconds / 1e5 - 10 * RESOLUTION_MS) / 10);
 
   return {
     /** The longest delay that ended after `sinceMs` (of performance.now) or still goes on; 0 if none was notable. */

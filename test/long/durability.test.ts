@@ -4,11 +4,17 @@
  * ZKP_KILLS and ZKP_KILLS_SEED choose how many kills and which.
  */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import type { Devnet, DevnetEvent } from "../../devnet/devnet.ts";
+import { createHalt } from "../../node/halt.ts";
+import { silentLog } from "../../node/log.ts";
+import { openStore } from "../../node/store/store.ts";
 import { waitFor } from "../../pod/wait.ts";
 import type { NodeStatus } from "../../rpc/node-status.ts";
 import { START_MS, startSmallDevnet, statusOf, statusWhen } from "../e2e/helpers.ts";
@@ -187,3 +193,45 @@ test("a database from before does not sign below the floor, and signs again beyo
   await nothingIsLost();
   await noAlarm();
 });
+
+/** A stopped node's database. */
+async function withStore<T>(node: number, use: (store: Awaited<ReturnType<typeof openStore>>) => Promise<T>) {
+  const store = await openStore(join(folderOf(node), "db"));
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+  }
+}
+
+test("a node that halted signs nothing after a restart, until its operator clears it", {
+  timeout: 120_000,
+}, async () => {
+  const node = 3;
+  await devnet.killNode(node);
+  const votesBefore = await withStore(node, async (store) => {
+    await createHalt(folderOf(node), { store, log: silentLog }).halt({ kind: "diverged", certificates: [] });
+    return ownVotes(store);
+  });
+  await devnet.startNode(node);
+  const { finalizedHeight } = await statusOf(devnet, 0);
+  await statusWhen(
+    devnet,
+    "its following",
+    (status) => Number(status.finalizedHeight) > Number(finalizedHeight) + 8,
+    node,
+  );
+  assert.equal((await nodeStatus(node)).signer.state, "halted");
+  await devnet.killNode(node);
+  assert.equal(await withStore(node, ownVotes), votesBefore);
+
+  const cli = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+  await promisify(execFile)(process.execPath, [cli, "node", "clear-halt", "--dir", folderOf(node), "--yes"]);
+  await devnet.startNode(node);
+  assert.equal((await nodeStatus(node)).signer.state, "signing");
+});
+
+/** How many votes of its own a node has on disk, of the epoch in which it voted last. */
+async function ownVotes(store: Awaited<ReturnType<typeof openStore>>): Promise<number> {
+  return (await store.ownVotes(store.voteEpoch())).length;
+}
