@@ -1,9 +1,11 @@
-/** `zkp node start` (and, in a file of its own, `init`): runs node/main.ts in a process of its own, so that it is the same however it is started. */
+/** `zkp node start` (and, in files of their own, `init`, `status` and `clear-halt`): runs node/main.ts in a process of its own, so that it is the same however it is started. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
+import { addClearHalt } from "./node-halt.ts";
 import { addNodeInit } from "./node-init.ts";
+import { addNodeStatus } from "./node-status.ts";
 
 const EXAMPLES = `Examples:
   zkp node start --dir mynet/node-0            with the config.json and keys in this folder
@@ -12,6 +14,8 @@ const EXAMPLES = `Examples:
 export function addNode(program: Command, signal: AbortSignal): void {
   const node = program.command("node").description("run a validator or a follower");
   addNodeInit(node);
+  addNodeStatus(node, signal);
+  addClearHalt(node);
   node
     .command("start")
     .description("start the node of a folder")

@@ -58,6 +58,8 @@ export type Devnet = {
   summary(): Promise<Summary>;
   /** How often a process died by itself and was started again. */
   restarts(): number;
+  /** Of a node's process, for tests that pause it; undefined while it is down. */
+  nodePid(node: number): number | undefined;
   /** SIGKILL; it stays down. */
   killNode(node: number): Promise<void>;
   /** Starts it again and waits until its RPC answers. */
@@ -152,6 +154,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
       status: () => monitor.status(signal),
       summary: () => monitor.summary(restartsOf(children.flat()), signal),
       restarts: () => restartsOf(children.flat()),
+      nodePid: (i) => nodes[i]?.pid,
       killNode: async (i) => nodes[i]?.kill(),
       startNode: start,
       startPod: (i) => pods[i]?.start(),

@@ -42,6 +42,8 @@ export function createCatchUp({ chain, network, log, onImported }: CatchUpCompon
   let wanted = false;
   let quietSince = performance.now();
   let heightSeen = chain.final().height;
+  let taking = false;
+  let tookMs = Number.NEGATIVE_INFINITY;
   const timer = setInterval(() => {
     const { height } = chain.final();
     if (height !== heightSeen) {
@@ -104,15 +106,26 @@ export function createCatchUp({ chain, network, log, onImported }: CatchUpCompon
     return true;
   };
 
+  /** Final blocks that consensus did not bring, from whoever has them. */
+  const takeFrom = async (peerIds: readonly string[]): Promise<void> => {
+    taking = peerIds.length > 0;
+    try {
+      for (const peerId of peerIds) {
+        try {
+          for (let runs = 0; runs < RUNS_MAX && !stopped && (await takeRun(peerId)); runs++);
+        } catch (error) {
+          log.debug({ peer: peerId, error: String(error) }, "catch-up from a peer ended");
+        }
+      }
+    } finally {
+      if (taking) tookMs = performance.now();
+      taking = false;
+    }
+  };
+
   const run = async (): Promise<void> => {
     const before = chain.final().height;
-    for (const peerId of await peersAhead()) {
-      try {
-        for (let runs = 0; runs < RUNS_MAX && !stopped && (await takeRun(peerId)); runs++);
-      } catch (error) {
-        log.debug({ peer: peerId, error: String(error) }, "catch-up from a peer ended");
-      }
-    }
+    await takeFrom(await peersAhead());
     const now = chain.final().height;
     if (now > before) log.info({ from: before, to: now }, "caught up");
   };
@@ -139,6 +152,8 @@ export function createCatchUp({ chain, network, log, onImported }: CatchUpCompon
     /** Something final is missing here, or a peer speaks of a later epoch. */
     start,
     isRunning: (): boolean => running,
+    /** Whether blocks were being taken from others that are ahead, at any time since then (performance.now). */
+    wasBehindSince: (sinceMs: number): boolean => taking || tookMs >= sinceMs,
     stop(): void {
       stopped = true;
       clearInterval(timer);

@@ -16,10 +16,14 @@ import type { Proposal } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
 import type { ValidatorSet } from "../consensus/types/validator-set.ts";
 import type { Vote } from "../consensus/types/vote.ts";
+import { certificatesFrom } from "./certificates.ts";
 import type { Chain } from "./chain.ts";
 import type { EvidencePool } from "./evidence.ts";
 import { createFetcher } from "./fetcher.ts";
+import type { Halt } from "./halt.ts";
+import type { Lag } from "./lag.ts";
 import type { Log } from "./log.ts";
+import { createMissedViews, type MissedView } from "./missed.ts";
 import type { Network, PeerInfo } from "./network/network.ts";
 import { type ProposerComponents, propose, sendDelayMs } from "./proposer.ts";
 import type { Signer } from "./signer.ts";
@@ -30,7 +34,6 @@ import type { Witness } from "./witness.ts";
 
 /** Inputs that wait for their turn; past it the network's are dropped, which the protocol bears. */
 const INPUTS_MAX = 4_096;
-const CERTIFICATES_A_PAGE = 1_024;
 /** Messages of the next epoch that wait for it. */
 const EARLY_MAX = 256;
 const SIGNATURE_UNKNOWN = new Uint8Array(96);
@@ -43,7 +46,12 @@ export type DriverComponents = {
   readonly mempool: ProposerComponents["mempool"];
   readonly evidence: ProposerComponents["evidence"] & Pick<EvidencePool, "add">;
   readonly witness: Pick<Witness, "observe">;
+  /** While it is set nothing is signed. */
+  readonly halt: Halt;
+  readonly lag: Pick<Lag, "worstSince">;
   readonly log: Log;
+  /** Catch-up was taking blocks at some time since (performance.now). */
+  wasBehindSince(sinceMs: number): boolean;
   /** The node lacks an ancestor of something final, or hears of a later epoch. */
   onBehind(): void;
   /** The process can't go on safely. */
@@ -52,11 +60,21 @@ export type DriverComponents = {
 
 export type Driver = ReturnType<typeof createDriver>;
 
+type DriverStatus = EngineStatus & {
+  /** Position in `set`; undefined without a seat. */
+  readonly self: number | undefined;
+  readonly set: ValidatorSet;
+  /** Inputs that wait, and those of the network that were dropped. */
+  readonly queued: number;
+  readonly dropped: number;
+  readonly missed: readonly MissedView[];
+};
+
 /** An input of the engine, or the wish for the next epoch's engine. */
 type Item = Input | { readonly kind: "turn" };
 
 export function createDriver(components: DriverComponents) {
-  const { chain, store, network, signer, log, onBehind, onFatal } = components;
+  const { chain, store, network, signer, halt, log, onBehind, onFatal } = components;
   const { params } = chain;
   const queue: Item[] = [];
   const early: (() => void)[] = [];
@@ -68,7 +86,7 @@ export function createDriver(components: DriverComponents) {
   let engine: Engine | undefined;
   let set: ValidatorSet = chain.final().set;
   let self: number | undefined;
-  let signing = true;
+  const missed = createMissedViews({ lagMaxMs: Number(params.proposalTimeoutMs) / 4 }, components);
 
   const positionOf = (blsKey: Uint8Array | undefined): number | undefined => {
     if (blsKey === undefined) return undefined;
@@ -87,7 +105,7 @@ export function createDriver(components: DriverComponents) {
     const rootHash = atStart ? final.hash : (store.hashAt(Height(epochStart)) ?? chain.genesisRoot);
     const rootCertificate =
       atStart && final.height > 0 ? chain.finalCertificate() : store.finalizationAt(Height(epochStart));
-    const certificates = await storedCertificates(state.epoch);
+    const certificates = await certificatesFrom(store, state.epoch, atStart ? View(1) : chain.finalView());
     const subjects = signer === undefined ? [] : await store.ownVotes(state.epoch);
     const ownFinal = chain.finalCertificate();
     engine = createEngine({
@@ -127,21 +145,6 @@ export function createDriver(components: DriverComponents) {
       "epoch begins",
     );
     await carryOut(engine.start(performance.now()));
-  };
-
-  /** Certificates above the finalized view; earlier ones are settled by it. */
-  const storedCertificates = async (epoch: ValidatorSet["epoch"]): Promise<Certificate[]> => {
-    const from = chain.finalView();
-    const fresh = chain.final().state.epoch * Number(params.epochHeights) === chain.final().height;
-    const found: Certificate[] = [];
-    for (let view = fresh ? 1 : from; found.length < INPUTS_MAX; ) {
-      const page = await store.certificates(epoch, view, Number.MAX_SAFE_INTEGER - 1, CERTIFICATES_A_PAGE);
-      found.push(...page);
-      if (page.length < CERTIFICATES_A_PAGE) break;
-      // The page may have ended between two certificates of its last view, so that view is read again.
-      view = Math.max(view + 1, page.at(-1)?.subject.view ?? 0);
-    }
-    return found;
   };
 
   const push = (item: Item): void => {
@@ -223,7 +226,7 @@ export function createDriver(components: DriverComponents) {
         await finalize(effect.certificate);
         return;
       case "report":
-        report(effect.report);
+        await report(effect.report, turn);
         return;
     }
   };
@@ -247,7 +250,7 @@ export function createDriver(components: DriverComponents) {
   const vote = async (effect: Extract<Effect, { kind: "vote" }>, turn: Turn): Promise<void> => {
     const { subject, proposal } = effect;
     const position = self;
-    if (signer === undefined || position === undefined || !signing) return;
+    if (signer === undefined || position === undefined || halt.get() !== undefined) return;
     const unsigned = { subject, signer: position, signature: SIGNATURE_UNKNOWN };
     const block = proposal?.block ?? chain.find(subject.blockHash)?.block;
     const ops: StoreOp[] = [];
@@ -291,13 +294,21 @@ export function createDriver(components: DriverComponents) {
     for (const again of early.splice(0)) again();
   };
 
-  const report = (it: Report): void => {
+  const diverge = async (blockHash: Uint8Array, turn: Turn): Promise<void> => {
+    await turn.flush(); // so that the disk has the certificate that was just acted upon
+    const near = await certificatesFrom(store, set.epoch, engine?.finalizedView ?? View(1));
+    const certificates = near.filter(({ subject }) => equalBytes(subject.blockHash, blockHash));
+    await halt.halt({ kind: "diverged", blockHash, fault: chain.refusalOf(blockHash), certificates });
+  };
+
+  const report = async (it: Report, turn: Turn): Promise<void> => {
     switch (it.kind) {
       case "entered-view":
+        missed.entered(set, self, it);
         log.debug({ view: it.view, proposer: it.proposer, because: it.because }, "view");
         return;
       case "missed-view":
-        log.info({ view: it.view, reason: it.reason }, "view nullified here");
+        missed.missed(set, it);
         return;
       case "misbehaviour":
         log.warn({ validator: it.from, reason: it.reason }, "validator misbehaves");
@@ -309,15 +320,16 @@ export function createDriver(components: DriverComponents) {
         components.evidence.add({ selector: 1, value: { first: it.first, second: it.second } });
         log.error(
           { epoch: it.first.subject.epoch, view: it.first.subject.view },
-          "two certificates contradict each other",
+          "two certificates contradict each other; signing stops",
         );
+        await halt.halt({ kind: "contradiction", certificates: [it.first, it.second] });
         return;
       case "diverged":
-        signing = false;
         log.error(
           { block: toHex(it.blockHash), ...chain.refusalOf(it.blockHash) },
           "DIVERGED: a notarized block fails here; signing stops",
         );
+        await diverge(it.blockHash, turn);
         return;
     }
   };
@@ -382,8 +394,11 @@ export function createDriver(components: DriverComponents) {
         push({ kind: "certificate", certificate, from: undefined });
       else push({ kind: "turn" });
     },
-    status: (): (EngineStatus & { queued: number; dropped: number; signing: boolean }) | undefined =>
-      engine === undefined ? undefined : { ...engine.status(), queued: queue.length, dropped, signing },
+    /** For the operator; undefined before the start. */
+    status: (): DriverStatus | undefined =>
+      engine === undefined
+        ? undefined
+        : { ...engine.status(), self, set, queued: queue.length, dropped, missed: missed.all() },
     view: (): View => engine?.view ?? View(0),
     positionOf,
   };

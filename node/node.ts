@@ -18,7 +18,9 @@ import type { NodeConfig } from "./config.ts";
 import { createDriver } from "./driver.ts";
 import { createEvidencePool } from "./evidence.ts";
 import { createFaucet } from "./faucet.ts";
+import { createHalt } from "./halt.ts";
 import { blsSecretKey, libp2pKey, loadKey } from "./keys.ts";
+import { createLag } from "./lag.ts";
 import type { Log } from "./log.ts";
 import { createMempool } from "./mempool.ts";
 import { createNetwork, type PeerInfo } from "./network/network.ts";
@@ -27,6 +29,7 @@ import type { ProofRecord } from "./receipts.ts";
 import { createMethods } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/server.ts";
 import { createSigner } from "./signer.ts";
+import { nodeStatus } from "./status.ts";
 import { openStore } from "./store/store.ts";
 import { createVerification } from "./verification.ts";
 import { createWitness } from "./witness.ts";
@@ -189,6 +192,8 @@ export async function startNode(
   });
   const evidence = createEvidencePool({ chain, network, log });
   const witness = createWitness({ chain, store, evidence, log });
+  const halt = createHalt(dir, { store, log });
+  const lag = createLag();
   const driver = createDriver({
     chain,
     store,
@@ -197,7 +202,10 @@ export async function startNode(
     mempool,
     evidence,
     witness,
+    halt,
+    lag,
     log,
+    wasBehindSince: (sinceMs) => catchUp.wasBehindSince(sinceMs),
     onBehind: () => catchUp.start(),
     onFatal,
   });
@@ -242,6 +250,8 @@ export async function startNode(
           network.peers().filter(({ blsKey }) => driver.positionOf(blsKey) !== undefined).length +
           (driver.positionOf(signer?.blsKey) === undefined ? 0 : 1),
         isSyncing,
+        nodeStatus: () =>
+          nodeStatus(config.name, { chain, driver, network, signer, mempool, evidence, halt, lag, catchUp }),
         faucet,
       }),
     },
@@ -257,6 +267,7 @@ export async function startNode(
       await rpc.stop();
       driver.stop();
       catchUp.stop();
+      lag.stop();
       chain.stop();
       await network.stop();
       await verifier.stop();

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { AddressText, Count, Field, Hash, hexOf, hexUpTo, Int, Uint64 } from "./encoding.ts";
+import { NodeStatus } from "./node-status.ts";
 
 const none = z.strictObject({}).default({});
 
@@ -273,6 +274,8 @@ const waitMs = z.number().int().min(0).max(30_000).default(10_000);
 /** name → {params, result}. Adding a method: one entry here, one handler in node/rpc/methods.ts. */
 export const METHODS = {
   chain_status: { params: none, result: ChainStatus },
+  /** How this node is: for its operator, and nothing that the chain vouches for. */
+  node_status: { params: none, result: NodeStatus },
   /** A finalized block by height or hash; the newest without either. */
   chain_block: { params: heightOrHash.default({}), result: BlockInfo },
   chain_account: {

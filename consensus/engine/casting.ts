@@ -25,12 +25,13 @@ export function notarize(core: Core, subject: Subject, proposal?: Omit<Proposal,
 }
 
 /** L: casts nullify in the current view, or does nothing if it may not. */
-export function nullify(core: Core, reason: Missed): void {
+export function nullify(core: Core, reason: Missed, blockHash?: Uint8Array): void {
   const { own } = core.views.at(core.view);
   if (!signs(core) || own.nullify || !mayNullify(own)) return;
   own.nullify = true;
   core.effects.push({ kind: "vote", subject: nullifySubject(core.options.set.epoch, core.view) });
-  report(core, { kind: "missed-view", view: core.view, reason });
+  const missed = { kind: "missed-view", view: core.view, reason } as const;
+  report(core, blockHash === undefined ? missed : { ...missed, blockHash });
   core.proposalDeadlineMs = core.notarizationDeadlineMs = Number.POSITIVE_INFINITY;
   core.retryMs = core.nowMs + core.options.timeouts.retryMs;
 }

@@ -51,6 +51,8 @@ export type Report =
         | "missing-parent"
         | "inactive-proposer"
         | "build-failed";
+      /** The block that is invalid. */
+      readonly blockHash?: Uint8Array;
     }
   /**
    * Two verified certificates of one view that exclude each other: a third of the weight is Byzantine.

@@ -51,6 +51,7 @@ export type MethodComponents = {
   view(): number;
   validatorsOnline(): number;
   isSyncing(): boolean;
+  nodeStatus(): ResultOf<"node_status">;
   readonly faucet: ((to: Uint8Array, amount: Amount) => Uint8Array) | undefined;
 };
 
@@ -116,6 +117,8 @@ function createHandlers(components: MethodComponents): Handlers {
         syncing: components.isSyncing(),
       };
     },
+
+    node_status: () => components.nodeStatus(),
 
     chain_block({ height, hash }) {
       const known = hash === undefined ? undefined : store.blockByHash(fromHex(hash, 32));

@@ -53,6 +53,7 @@ test("every nzkp is accounted for, whichever node is asked", async () => {
 test("three nodes go on finalizing when the fourth is killed, and it catches up to the same root", {
   timeout: 180_000,
 }, async () => {
+  const { position } = await devnet.client(3).call("node_status", {});
   await devnet.killNode(3);
   const before = Number((await statusOf(devnet, 0)).finalizedHeight);
   const on = await statusWhen(
@@ -60,6 +61,15 @@ test("three nodes go on finalizing when the fourth is killed, and it catches up 
     "finality without node-3",
     (it) => Number(it.finalizedHeight) >= before + 10,
     0,
+  );
+  const { missed, signer } = await devnet.client(0).call("node_status", {});
+  assert.equal(signer.state, "signing");
+  assert.ok(
+    missed.some(
+      ({ proposer, reason }) =>
+        proposer === position && (reason === "no proposal" || reason === "skipped as inactive"),
+    ),
+    "the killed node's views are missed for want of a proposal",
   );
   await devnet.startNode(3);
   const reached = Number(on.finalizedHeight);

@@ -1,0 +1,61 @@
+/** `zkp node status`: how a node is, and why it missed the views that it missed. */
+import type { Command } from "commander";
+import { createClient } from "../pod/client.ts";
+import type { NodeStatus } from "../rpc/node-status.ts";
+import { globalsOf, print } from "./options.ts";
+
+const EXAMPLES = `Examples:
+  zkp node status                              of the node at --rpc, http://127.0.0.1:9545 by default
+  zkp node status --rpc http://127.0.0.1:9546 --json
+`;
+
+export function addNodeStatus(node: Command, signal: AbortSignal): void {
+  node
+    .command("status")
+    .description("signer, peers, queues, and why it missed views")
+    .addHelpText("before", EXAMPLES)
+    .action(async (_: unknown, command: Command) => {
+      const globals = globalsOf(command);
+      const status = await createClient({ rpc: globals.rpc }).call("node_status", {}, { signal });
+      print(globals, status, () => describeNode(status));
+    });
+}
+
+export function describeNode(status: NodeStatus): string {
+  const { validators, queues, lag, peers, missed } = status;
+  const seat = status.position === undefined ? "no seat" : `validator ${status.position}`;
+  const dropped = peers.reduce((sum, { dropped: it }) => sum + it.votes + it.blocks + it.pool + it.sync, 0);
+  return [
+    `${status.name}  ${seat} of ${validators.seats}  ${signerText(status.signer)}`,
+    `epoch ${status.epoch}, view ${status.view} (validator ${status.proposer} proposes), final up to view ${status.finalizedView}`,
+    `height ${status.height}, final ${status.finalizedHeight}  ${status.finalizedHash}${status.catchingUp ? "  catching up" : ""}`,
+    ...weightText(validators),
+    `${peers.length} peers, ${dropped} frames dropped`,
+    ...peers.map(
+      ({ address, position }) =>
+        `  ${position === undefined ? "follower   " : `validator ${position}`}  ${address}`,
+    ),
+    `waiting: ${queues.inputs} inputs (${queues.inputsDropped} dropped), ${queues.transactions} transactions, ${queues.submissions} proofs, ${queues.evidence} evidence`,
+    `event loop late by ${lag.p50Ms} ms (p50), ${lag.p99Ms} ms (p99), ${lag.maxMs} ms (most)`,
+    missed.length === 0 ? "no view missed since it started" : `missed views, the last ${missed.length}:`,
+    ...missed.map(
+      ({ epoch, view, proposer, reason, fault }) =>
+        `  epoch ${epoch}  view ${view}  of validator ${proposer}: ${reason}${fault === undefined ? "" : `: ${fault}`}`,
+    ),
+  ].join("\n");
+}
+
+function signerText({ state, lease, halt }: NodeStatus["signer"]): string {
+  if (lease !== undefined)
+    return `${state}: until finality is beyond epoch ${lease.epoch}, view ${lease.view}`;
+  if (halt !== undefined)
+    return `HALTED: ${halt.kind} at ${new Date(Number(halt.timeMs)).toISOString()}, see ${halt.dump}${halt.fault === undefined ? "" : `: ${halt.fault}`}`;
+  return state;
+}
+
+function weightText({ seats, heaviest }: NodeStatus["validators"]): string[] {
+  const { position, percent, overThird } = heaviest;
+  if (!overThird) return [];
+  const few = seats < 6 ? "; below six validators one may hold over a third" : "";
+  return [`validator ${position} has ${percent} % of the weight and can stop finality alone${few}`];
+}
