@@ -37,10 +37,11 @@ export function createRelayLimits({ network, nowMs = () => performance.now() }: 
   const messages = createBuckets({ leakPerSecond: MESSAGES_PER_SECOND, nowMs });
 
   const charge = (peerId: string, cost: number, reason: string): void => {
-    // What others charge the peer after it was cut off does not keep it away longer.
     const level = points.level(peerId);
-    const charged = Math.min(cost, REFUSED_FROM - level);
-    if (points.add(peerId, charged) >= REFUSED_FROM) network.blame(peerId, reason);
+    const isTooMuch = level + cost >= REFUSED_FROM;
+    // What was still in hand when the peer was cut off does not keep it away longer.
+    points.add(peerId, isTooMuch ? REFUSED_FROM - level : cost);
+    if (isTooMuch) network.blame(peerId, reason);
   };
 
   return {

@@ -41,6 +41,20 @@ test("a peer that goes on while it is not listened to is cut off, and again if i
   assert.equal(limits.mayRelay("liar"), true, "in the end it is forgiven");
 });
 
+test("a clock that ticks between any two looks at it does not save a liar", () => {
+  const blamed: string[] = [];
+  let ms = 0;
+  const limits = createRelayLimits({
+    network: { blame: (peer) => blamed.push(peer) },
+    nowMs: () => {
+      ms += 0.001;
+      return ms;
+    },
+  });
+  for (let i = 0; i < 30; i++) limits.onRejected("liar", fault("submission/signature-invalid"));
+  assert.ok(blamed.length > 0);
+});
+
 test("many false ones that were in hand at once do not keep a peer away longer", () => {
   const { clock, blamed, limits } = open();
   for (let i = 0; i < 64; i++) limits.onRejected("liar", FALSE_PROOF);
