@@ -64,7 +64,9 @@ export function isG1Shaped(bytes: Uint8Array): boolean {
 
 /** As {@link isG1Shaped}, for G2. */
 export function isG2Shaped(bytes: Uint8Array): boolean {
-  return bytes.length === G2_BYTES && isG1Shaped(bytes.subarray(0, 32)) && bytesToNumberBE(bytes.subarray(32)) < P;
+  return (
+    bytes.length === G2_BYTES && isG1Shaped(bytes.subarray(0, 32)) && bytesToNumberBE(bytes.subarray(32)) < P
+  );
 }
 
 /** The point, or `undefined` for any bytes that are not its one encoding. */

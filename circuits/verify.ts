@@ -147,7 +147,7 @@ export function createVerifier({
       clearTimeout(timer);
       for (const { reject } of queue) reject(new Error("the verifier is stopped"));
       queue = [];
-      await Promise.all(seats.map(({ thread }) => thread?.stop()));
+      await Promise.all(seats.flatMap(({ thread }) => (thread === undefined ? [] : [thread.stop()])));
     },
   };
 }

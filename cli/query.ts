@@ -133,7 +133,7 @@ function describeRound(it: TaskDetail["rounds"][number]): string {
   const lost = (it.forfeit ?? "0") === "0" ? "" : `  forfeited ${amount(it.forfeit)}`;
   return (
     `round ${it.epoch}  block ${it.height}  loss ${it.lossBefore} → ${it.lossAfter} (−${gain} %)${step}  ` +
-    `quality ${it.quality}  ${it.paid}/${it.contributions} paid ${amount(it.minted)}${cost}${lost}`
+    `quality ${it.quality}  ${it.paid}/${it.contributions} paid ${amount(it.paidToPods)}${cost}${lost}`
   );
 }
 

@@ -81,7 +81,7 @@ function roundOps(round: RoundReceipt, height: number, epoch: EpochReceipt): Sto
     lossAfter: String(round.lossAfter),
     stepped: round.stepped,
     quality: String(round.quality),
-    minted: String(round.paid),
+    paidToPods: String(round.paid),
     contributions: round.contributions.length,
     paid: round.contributions.filter(({ amount }) => amount > 0n).length,
     model: round.model.map(String),
@@ -98,7 +98,7 @@ function roundOps(round: RoundReceipt, height: number, epoch: EpochReceipt): Sto
       value: String(receipt.value),
       totalValue: String(round.totalValue),
       quality: String(receipt.quality),
-      minted: String(round.paid),
+      paidToPods: String(round.paid),
       text: rewardText(receipt, round),
       arithmetic: arithmeticOf(receipt, round, epoch),
     } satisfies RewardRecord;

@@ -60,7 +60,8 @@ const Reward = z.object({
   value: Int,
   totalValue: Int,
   quality: Int,
-  minted: Uint64,
+  /** nzkp that the round paid to all its contributions. */
+  paidToPods: Uint64,
   /** One sentence a person can read. */
   text: z.string(),
   arithmetic: Arithmetic.optional(),
@@ -105,7 +106,8 @@ const Round = z.object({
   lossAfter: Int,
   stepped: z.boolean(),
   quality: Int,
-  minted: Uint64,
+  /** nzkp paid to the round's contributions; proposers, validators and the treasury have theirs beside it. */
+  paidToPods: Uint64,
   contributions: Count,
   paid: Count,
   /** Model after the round, Q16, bias last. */

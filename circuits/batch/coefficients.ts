@@ -31,7 +31,13 @@ type Digit = {
 export const DIGITS: readonly Digit[] = ([0, 1, 2] as const).flatMap((base) =>
   ([0, 1, 2] as const).flatMap((turns) =>
     (base === 1 ? [false] : [false, true]).map((negative): Digit => {
-      let [a, b] = ([[1, 0], [2, 0], [1, -1]] as const)[base] as readonly [number, number];
+      let [a, b] = (
+        [
+          [1, 0],
+          [2, 0],
+          [1, -1],
+        ] as const
+      )[base] as readonly [number, number];
       for (let i = 0; i < turns; i++) [a, b] = [-b, a - b];
       return { base, turns, negative, a: negative ? -a : a, b: negative ? -b : b };
     }),
@@ -54,10 +60,10 @@ export function drawCoefficients(count: number): Coefficients {
       }
     }
   }
-  return { digits, values: Array.from({ length: count }, (_, i) => valueOf(digits, i)) };
+  return { digits, values: Array.from({ length: count }, (_, i) => coefficientOf(digits, i)) };
 }
 
-function valueOf(digits: Uint8Array, index: number): bigint {
+function coefficientOf(digits: Uint8Array, index: number): bigint {
   let [a, b] = [0n, 0n];
   for (let high = DIGITS_PER_COEFFICIENT; high > 0; high -= 11) {
     let [partA, partB] = [0, 0];

@@ -1,16 +1,16 @@
 /**
  * A vector machine for BN254's base field: registers of many elements, and operations on all of them, two at
- * a time. The curve files (g1.ts, g2.ts, pairing.ts, …) are programs for it. Called by them.
+ * a time. The curve files (g1.ts, fp12.ts, miller.ts, …) are programs for it. Called by them.
  *
  * A register is a place in the module's memory: `slots` pairs of elements, the first of a pair in lane 0.
  * Element e is lane e % 2 of slot e / 2. An element of Fp2 is two registers, one after the other. Every
  * operation takes a number of slots; results may replace operands. What *units* are, and how many of them an
- * operand may have, is said in limbs.ts and kernels.ts; every product is normal.
+ * operand may have, is said in limbs.ts and reduction.ts; every product is normal.
  */
 
 import { invariant } from "../../consensus/primitives/faults.ts";
 import { SLOT_BYTES, writeKernels } from "./kernels.ts";
-import { balancedLimbs, elementLimbs, LIMBS, mod, R, R_INVERSE, valueOfLimbs } from "./limbs.ts";
+import { balancedLimbs, elementLimbs, LIMBS, mod, P, R, R_INVERSE, valueOfLimbs } from "./limbs.ts";
 
 /** A register's address. */
 export type Register = number;
@@ -21,13 +21,19 @@ const REGISTERS_AT = 8192;
 
 type Kernel = (...pointers: number[]) => void;
 
-export type Field = NonNullable<Awaited<ReturnType<typeof createField>>>;
+export type Field = NonNullable<Awaited<ReturnType<typeof instantiate>>>;
 
-/** `undefined` on machines whose multiply-add is not fused, where the kernels would be wrong. */
-export async function createField(slots: number) {
+/** `undefined` where relaxed SIMD is unknown, or multiply-add not fused: the kernels would be wrong there. */
+export async function createField(slots: number): Promise<Field | undefined> {
+  const field = await instantiate(slots);
+  return field !== undefined && multipliesRight(field) ? field : undefined;
+}
+
+async function instantiate(slots: number) {
   const partBytes = slots * SLOT_BYTES;
   const memory = new WebAssembly.Memory({ initial: 1 });
   const { code, constants } = writeKernels(partBytes, CONSTANTS_AT);
+  if (!WebAssembly.validate(code)) return undefined;
   const { exports } = await WebAssembly.instantiate(await WebAssembly.compile(code), { env: { memory } });
   const kernel = (name: string): Kernel => {
     const found = exports[name];
@@ -51,7 +57,10 @@ export async function createField(slots: number) {
   };
 
   const probe = allocate(SLOT_BYTES);
-  numbers.set([9, 9, 2 ** 27 + 1, 2 ** 27 + 1, 2 ** 27 - 1, 2 ** 27 - 1, -(2 ** 54), -(2 ** 54), -1, -1], probe / 8);
+  numbers.set(
+    [9, 9, 2 ** 27 + 1, 2 ** 27 + 1, 2 ** 27 - 1, 2 ** 27 - 1, -(2 ** 54), -(2 ** 54), -1, -1],
+    probe / 8,
+  );
   kernel("probe")(probe);
   if (numbers[probe / 8] !== 0) return undefined;
 
@@ -218,4 +227,23 @@ export async function createField(slots: number) {
     slotAt: (a: Register, slot: number): Register => a + slot * S,
   };
   return field;
+}
+
+/** A last look at the machine: products of the largest and of ordinary numbers against bigints. */
+function multipliesRight(field: Field): boolean {
+  const [a, b, d] = [field.fp2(), field.fp2(), field.fp2()];
+  const values = [P - 1n, (P - 1n) / 2n, (P + 1n) / 2n, P / 3n, 7n ** 90n % P];
+  return values.every((x) =>
+    values.every((y) => {
+      for (const [register, c0, c1] of [
+        [a, x, y],
+        [b, y, P - x],
+      ] as const) {
+        field.write(register, 0, c0);
+        field.write(field.part1(register), 0, c1);
+      }
+      field.mul2(d, a, b, 1);
+      return field.read(d, 0) === mod(2n * x * y) && field.read(field.part1(d), 0) === mod(y * y - x * x);
+    }),
+  );
 }

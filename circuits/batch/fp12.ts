@@ -6,9 +6,12 @@
  */
 
 import type { Field, Register } from "./field.ts";
+import type { Inverter } from "./powers.ts";
 
 export type Fp12 = ReturnType<typeof createFp12>;
 
+/** A line's coefficients, and ξ times each. */
+type Line = { readonly b: Register; readonly c: Register; readonly xb: Register; readonly xc: Register };
 type Three = readonly [Register, Register, Register];
 
 export function createFp12(field: Field) {
@@ -82,8 +85,78 @@ export function createFp12(field: Field) {
     });
   };
 
+  const line = three();
+  const lineOdd = three();
+  /** f · (1 + b·w + c·w³), element by element; xb and xc are ξ·b and ξ·c. */
+  const mulLine = (f: Register, { b, c, xb, xc }: Line, n: number): void => {
+    const { mac2 } = field;
+    const [f0, f2, f4] = even(f);
+    const [f1, f3, f5] = odd(f);
+    mac2(line[0], f5, xb, f3, xc, f0, n);
+    mac2(line[1], f1, b, f5, xc, f2, n);
+    mac2(line[2], f3, b, f1, c, f4, n);
+    mac2(lineOdd[0], f0, b, f4, xc, f1, n);
+    mac2(lineOdd[1], f2, b, f0, c, f3, n);
+    mac2(lineOdd[2], f4, b, f2, c, f5, n);
+    each((i) => {
+      field.copy2(even(f)[i], line[i], n);
+      field.copy2(odd(f)[i], lineOdd[i], n);
+    });
+  };
+
+  /** 1/(c₀ + c₁v + c₂v²); d is not a. */
+  const invert6 = (d: Three, [c0, c1, c2]: Three, { invert2 }: Inverter, n: number): void => {
+    const { mul2, sqr2 } = field;
+    mul2(x2, c1, c2, n);
+    xi(x1, x2, n);
+    sqr2(d[0], c0, n);
+    sub2(d[0], d[0], x1, n);
+    sqr2(x2, c2, n);
+    xi(x1, x2, n);
+    mul2(x2, c0, c1, n);
+    sub2(d[1], x1, x2, n);
+    sqr2(x1, c1, n);
+    mul2(x2, c0, c2, n);
+    sub2(d[2], x1, x2, n);
+    each((i) => normal2(d[i], d[i], n));
+    // c₀d₀ + ξ(c₂d₁ + c₁d₂)
+    field.mac2(x2, c2, d[1], c1, d[2], zero2, n);
+    xi(x1, x2, n);
+    mul2(x2, c0, d[0], n);
+    add2(x2, x2, x1, n);
+    invert2(x2, x2, n);
+    each((i) => mul2(d[i], d[i], x2, n));
+  };
+
+  /** d is not a; an inverse of 0 is anything. */
+  const invert = (d: Register, a: Register, inverter: Inverter, n: number): void => {
+    // (e − o·w)/(e² − v·o²)
+    mul6(first, even(a), even(a), n);
+    mul6(second, odd(a), odd(a), n);
+    xi(x1, second[2], n);
+    sub2(first[0], first[0], x1, n);
+    sub2(first[1], first[1], second[0], n);
+    sub2(first[2], first[2], second[1], n);
+    each((i) => normal2(first[i], first[i], n));
+    invert6(both, first, inverter, n);
+    mul6(even(d), even(a), both, n);
+    mul6(odd(d), odd(a), both, n);
+    each((i) => sub2(odd(d)[i], zero2, odd(d)[i], n));
+  };
+
   return {
     allocate,
+    mulLine,
+    invert,
+    /** Whether this element is 1. */
+    isOne: (f: Register, element: number): boolean => {
+      for (let part = 0; part < 12; part++) {
+        const register = f + part * field.partBytes;
+        const one = part === 0 ? field.read(register, element) === 1n : field.isZero(register, element);
+        if (!one) return false;
+      }
+      return true;
+    },
     at,
     mul,
     sqr,

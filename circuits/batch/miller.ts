@@ -44,10 +44,17 @@ export function createMiller(field: Field, fp12: Fp12, { invert2 }: Inverter) {
   };
 
   /**
-   * The product into f's first slot (two lanes: even and odd pairs), and the numbers of pairs whose Q is not
-   * in its group. With any of them the product means nothing. Q must be on the twist.
+   * The product into f's first slot (two lanes: even and odd pairs), or each pair's own value into its own
+   * element; and the numbers of pairs whose Q is not in its group. With any of them the product means nothing. Q must be on the twist.
    */
-  return (f: Register, q: TwistPoint, p: LineFactors, n: number): ReadonlySet<number> => {
+  return (
+    f: Register,
+    q: TwistPoint,
+    p: LineFactors,
+    n: number,
+    mode: "one" | "each" = "one",
+  ): ReadonlySet<number> => {
+    const width = mode === "one" ? 1 : n;
     const outside = new Set<number>();
     /** From slope · denominator = `slope` and the other point's x: lines into f, T moved on. */
     const step = (otherX: Register): void => {
@@ -59,8 +66,10 @@ export function createMiller(field: Field, fp12: Fp12, { invert2 }: Inverter) {
       scale2(c, constant, p.byW3, n);
       xi(xb, b, n);
       xi(xc, c, n);
-      field.lines(f, spare, b, c, xb, xc, n);
-      if (n % 2 === 1) fp12.copy(f, spare, 1);
+      if (mode === "one") {
+        field.lines(f, spare, b, c, xb, xc, n);
+        if (n % 2 === 1) fp12.copy(f, spare, 1);
+      } else fp12.mulLine(f, { b, c, xb, xc }, n);
       sqr2(fresh, slope, n);
       sub2(fresh, fresh, t.x, n);
       sub2(fresh, fresh, otherX, n);
@@ -84,11 +93,11 @@ export function createMiller(field: Field, fp12: Fp12, { invert2 }: Inverter) {
       step(x);
     };
 
-    fp12.setOne(f, 1);
+    fp12.setOne(f, width);
     field.copy2(t.x, q.x, n);
     field.copy2(t.y, q.y, n);
     for (const digit of LOOP.slice(1)) {
-      fp12.sqr(f, f, 1);
+      fp12.sqr(f, f, width);
       double();
       if (digit !== 0) addPoint(q, digit < 0);
     }

@@ -43,7 +43,14 @@ export async function createBatchVerifier(): Promise<BatchVerifier | undefined> 
 
   const prepare = (key: VerificationKey): PreparedKey => {
     // Keys arrive as copies, one a message: their text is what they have in common.
-    const name = JSON.stringify([key.nPublic, key.vk_alpha_1, key.vk_beta_2, key.vk_gamma_2, key.vk_delta_2, key.IC]);
+    const name = JSON.stringify([
+      key.nPublic,
+      key.vk_alpha_1,
+      key.vk_beta_2,
+      key.vk_gamma_2,
+      key.vk_delta_2,
+      key.IC,
+    ]);
     const known = prepared.get(name) ?? equation.prepareKey(key);
     prepared.delete(name);
     if (prepared.size >= KEYS_KEPT) prepared.delete(prepared.keys().next().value ?? "");
@@ -56,20 +63,21 @@ export async function createBatchVerifier(): Promise<BatchVerifier | undefined> 
     if (claims.length === 1) return claims;
     const middle = claims.length >> 1;
     const [left, right] = [claims.slice(0, middle), claims.slice(middle)];
-    const found = failing(left);
     // If the left half holds, it is the right one: no need to ask.
-    return found.length === 0 ? culprits(right) : [...found, ...failing(right)];
+    if (holds(left)) return culprits(right);
+    if (holds(right)) return culprits(left);
+    // Culprits on both sides: whoever sends many must not make the search dear.
+    const verdicts = equation.checkEach(registers, claims);
+    return claims.filter((_, i) => verdicts[i] !== true);
   };
+  const holds = (claims: readonly Claim[]): boolean => equation.check(registers, claims).kind === "hold";
   const failing = (claims: readonly Claim[]): readonly Claim[] => {
     if (claims.length === 0) return [];
     const answer = equation.check(registers, claims);
     if (answer.kind === "hold") return [];
     if (answer.kind === "fail") return culprits(claims);
     const { claims: outside } = answer;
-    return [
-      ...claims.filter((_, i) => outside.has(i)),
-      ...failing(claims.filter((_, i) => !outside.has(i))),
-    ];
+    return [...claims.filter((_, i) => outside.has(i)), ...failing(claims.filter((_, i) => !outside.has(i)))];
   };
 
   const verifyPart = (jobs: readonly VerifyJob[], keys: readonly PreparedKey[]): boolean[] => {

@@ -153,7 +153,7 @@ async function openEntry(folder: string, manifest: Manifest): Promise<BuiltCircu
 }
 
 /** Cuts a multiplication into chunks for all threads and joins their points. */
-function spreadOver(pool: BuilderPool): Multiply {
+export function spreadOver(pool: BuilderPool): Multiply {
   return async (group, scalars) => {
     const chunks: Promise<Uint8Array>[] = [];
     for (let at = 0; at < scalars.length; at += MULTIPLY_CHUNK * SCALAR_BYTES) {

@@ -113,6 +113,7 @@ export async function writeEntry(
       // Somebody was faster, or what is there is damaged.
       if ((await readEntry(folder, about.hash)) !== undefined) return;
       if (attempt === 3) throw error;
+      // If it can't be moved, the next attempt fails too, and the last one says why.
       await rename(folder, `${work}-damaged`).catch(() => undefined);
       await rm(`${work}-damaged`, { recursive: true, force: true });
     }
@@ -134,6 +135,7 @@ export async function acquireLock(folder: string): Promise<() => Promise<void>> 
   }
   const touch = setInterval(() => {
     const now = new Date();
+    // A lock that somebody removed is not ours to make again; the build goes on, and renaming settles who wins.
     utimes(path, now, now).catch(() => undefined);
   }, LOCK_TOUCH_MS);
   touch.unref();

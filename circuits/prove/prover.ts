@@ -79,6 +79,7 @@ export function createProver({ wasm, zkey, stallMs = STALL_MS }: ProverOptions):
     let ended: FaultError | undefined;
     const end = (fault: FaultError): void => {
       ended ??= fault;
+      // The proof fails with `ended`; a thread that can't be ended says nothing more.
       drop().catch(() => undefined);
     };
     const onAbort = (): void => end(new FaultError("prover/cancelled"));

@@ -10,6 +10,7 @@ interface WasmModule {
 
 declare const WebAssembly: {
   Memory: new (size: { initial: number }) => WasmMemory;
+  validate(code: Uint8Array): boolean;
   compile(code: Uint8Array): Promise<WasmModule>;
   instantiate(
     module: WasmModule,

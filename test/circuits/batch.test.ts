@@ -54,6 +54,25 @@ test("the Miller loop's vector kills the group of order r on the twist, and noth
   assert.equal(COFACTOR % (SMALL_ORDERS[0] * SMALL_ORDERS[1]), 0n);
 });
 
+test("the final exponentiation's exponent is a multiple of the hard part by what r does not divide", () => {
+  const x = CURVE_X;
+  const r = FIELD_ORDER;
+  // The steps of final.ts, on exponents: a product is a sum, a conjugate the negative, Frobenius times p.
+  const y0 = -x;
+  const y1 = 2n * y0;
+  const y4 = -x * (3n * y1);
+  const y6 = -x * (2n * y4);
+  const y8 = -y6 + y4 - 3n * y1;
+  const y9 = y8 + y1;
+  const whole = (y9 - 1n) * P ** 3n + y8 * P ** 2n + y9 * P + (y8 + y4 + 1n);
+  const cyclotomic = P ** 4n - P * P + 1n;
+  const hard = cyclotomic / r;
+  assert.equal(cyclotomic % r, 0n);
+  const exponent = ((whole % cyclotomic) + cyclotomic) % cyclotomic;
+  assert.equal(exponent % hard, 0n);
+  assert.equal(gcd(exponent / hard, r), 1n);
+});
+
 test("the fast subgroup check agrees with the slow one, on every kind of point", async () => {
   const field = await createField(8);
   assert.ok(field !== undefined);

@@ -98,7 +98,7 @@ export function* mutants(
   const smallPoints = SMALL_ORDERS.map((order) => pointOfOrder(order, random));
   let position = 0;
 
-  for (let round = 0; ; round++) {
+  for (;;) {
     // Every byte position comes often; the flag bits only in the cases below.
     for (let i = 0; i < 8; i++) {
       const at = position++ % PROOF_BYTES;

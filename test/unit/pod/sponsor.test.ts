@@ -38,7 +38,7 @@ const round = {
   lossAfter: "1",
   stepped: true,
   quality: "5",
-  minted: "7",
+  paidToPods: "7",
   contributions: 1,
   paid: 1,
   model: ["0"],

@@ -1,0 +1,107 @@
+/** The verifier's threads: gathering, sharing, bounds, and what happens when a thread dies. */
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { Worker } from "node:worker_threads";
+import { createVerifier, type VerifyJob } from "../../circuits/verify.ts";
+import { provedJob, rerandomized } from "./proofs.ts";
+
+const [small, large] = [await provedJob("gradient-4x2"), await provedJob("gradient-32x10")];
+const wrong: VerifyJob = { ...small, publicSignals: small.publicSignals.map(() => 1n) };
+const many = rerandomized(small.vk, small.proof, 60).map((proof) => ({ ...small, proof }));
+const verifier = createVerifier({ workers: 2 });
+after(() => verifier.stop());
+
+/** The threads that start while `run` runs. */
+async function threadsOf<T>(run: (started: Worker[]) => Promise<T>): Promise<T> {
+  const started: Worker[] = [];
+  const { postMessage } = Worker.prototype;
+  Worker.prototype.postMessage = function post(this: Worker, ...args: Parameters<typeof postMessage>) {
+    if (!started.includes(this)) started.push(this);
+    postMessage.apply(this, args);
+  };
+  try {
+    return await run(started);
+  } finally {
+    Worker.prototype.postMessage = postMessage;
+  }
+}
+
+test("calls at the same time get their own answers, in order, from whatever batch they end in", async () => {
+  const calls = many.map((job, i) => verifier.verify(i % 7 === 3 ? [job, wrong, large] : [job]));
+  for (const [i, answer] of (await Promise.all(calls)).entries()) {
+    assert.deepEqual(answer, i % 7 === 3 ? [true, false, true] : [true]);
+  }
+});
+
+test("calls within a moment are one message to a thread", async () => {
+  const own = createVerifier({ workers: 1, gatherMs: 30 });
+  let messages = 0;
+  const { postMessage } = Worker.prototype;
+  Worker.prototype.postMessage = function post(this: Worker, ...args: Parameters<typeof postMessage>) {
+    messages++;
+    postMessage.apply(this, args);
+  };
+  try {
+    const answers = await Promise.all(many.slice(0, 20).map((job) => own.verify([job])));
+    assert.ok(answers.flat().every((verdict) => verdict));
+    assert.equal(messages, 1);
+  } finally {
+    Worker.prototype.postMessage = postMessage;
+    await own.stop();
+  }
+});
+
+test("more than a batch is shared among the threads", async () => {
+  const own = createVerifier({ workers: 2 });
+  await threadsOf(async (started) => {
+    assert.ok((await own.verify(many)).every((verdict) => verdict));
+    assert.equal(started.length, 2);
+  });
+  await own.stop();
+});
+
+test("a thread that dies is replaced, and its jobs are tried again", async () => {
+  const own = createVerifier({ workers: 1 });
+  await threadsOf(async (started) => {
+    const answers = own.verify([small, wrong, small]);
+    while (started.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await started[0]?.terminate();
+    assert.deepEqual(await answers, [true, false, true]);
+    assert.equal(started.length, 2);
+  });
+  await own.stop();
+});
+
+test("jobs that two threads died of end with an error, and the next ones are served", async () => {
+  const own = createVerifier({ workers: 1 });
+  await threadsOf(async (started) => {
+    const answers = assert.rejects(own.verify([small]), /the thread ended/);
+    for (const i of [0, 1]) {
+      while (started.length <= i) await new Promise((resolve) => setImmediate(resolve));
+      await started[i]?.terminate();
+    }
+    await answers;
+    assert.deepEqual(await own.verify([small]), [true]);
+  });
+  await own.stop();
+});
+
+test("the bound counts what waits and what is in hand, and room comes back", async () => {
+  const own = createVerifier({ workers: 1, jobsMax: 3 });
+  const waiting = own.verify([small, wrong]);
+  await assert.rejects(own.verify([small, small]), { code: "prover/busy" });
+  assert.deepEqual(await own.verify([small]), [true]);
+  assert.deepEqual(await waiting, [true, false]);
+  assert.deepEqual(await own.verify([small, small, small]), [true, true, true]);
+  await own.stop();
+  await assert.rejects(own.verify([small]), /stopped/);
+});
+
+test("a proof that is a view of a larger buffer, and one of another length, are read right", async () => {
+  const block = new Uint8Array(5_000);
+  block.set(small.proof, 1_234);
+  const view = { ...small, proof: block.subarray(1_234, 1_234 + 128) };
+  const short = { ...small, proof: small.proof.subarray(1) };
+  assert.deepEqual(await verifier.verify([view, short, view]), [true, false, true]);
+});
