@@ -18,23 +18,33 @@ import type { Context } from "../consensus/state/context.ts";
 import { getAccount } from "../consensus/state/maps.ts";
 import { nullifierOf, type Submission, submissionRoot } from "../consensus/types/submission.ts";
 import { addressOf, SELECTOR, type Transaction, transactionId } from "../consensus/types/transaction.ts";
+import { createBuckets } from "./buckets.ts";
 import type { Chain } from "./chain.ts";
 import type { Mempool } from "./mempool.ts";
+import type { RelayLimits } from "./relay-limits.ts";
 import type { Verification } from "./verification.ts";
 
 /** Nonces further ahead than this are refused: a queue of one sender is bounded. */
 const NONCE_AHEAD_MAX = 64;
-/** Proofs under verification at once; more are told to come back. */
+/** Proofs under verification at once; more are told to come back. Some places are never a peer's. */
 const IN_HAND_MAX = 256;
+const IN_HAND_OF_PEERS_MAX = 192;
+const IN_HAND_OF_PEER_MAX = 64;
 const EVIDENCE_IN_HAND_MAX = 32;
+/** Of one slot, all signed by its pod: an honest one sends one. */
+const IN_HAND_OF_SLOT_MAX = 4;
+/** False proofs that a pod has signed; at this many it waits, and one a second is forgotten. */
+const FALSE_OF_POD_MAX = 8;
+const FALSE_FORGOTTEN_PER_SECOND = 1;
 
 export type AdmissionComponents = {
   readonly chain: Pick<Chain, "tip" | "params" | "chain">;
   readonly mempool: Mempool;
   readonly verification: Pick<
     Verification,
-    "verifyTransaction" | "verifyPossession" | "verifySubmissions" | "verifyEvidence"
+    "verifyTransaction" | "verifyPossession" | "verifySigner" | "verifyProofs" | "verifyEvidence"
   >;
+  readonly limits: Pick<RelayLimits, "mayRelay" | "onRejected">;
   readonly network: {
     sendTransaction(transaction: Transaction, exceptPeerId?: string): void;
     sendSubmission(submission: Submission, exceptPeerId?: string): void;
@@ -50,9 +60,13 @@ const reject = (it: Fault): Verdict => ({ kind: "reject", fault: it });
 const ignore = (it: Fault): Verdict => ({ kind: "ignore", fault: it });
 
 export function createAdmission(components: AdmissionComponents) {
-  const { chain, mempool, verification, network, onRejected, onPooled } = components;
+  const { chain, mempool, verification, network, limits, onRejected, onPooled } = components;
   const { params } = chain;
   const inHand = new Map<string, Promise<Verdict>>();
+  /** How many of them are each peer's, and each slot's. */
+  const ofPeers = createCounts();
+  const ofSlots = createCounts();
+  const falseProofs = createBuckets({ leakPerSecond: FALSE_FORGOTTEN_PER_SECOND });
   let evidenceInHand = 0;
 
   const contextNow = (): Context => ({
@@ -68,11 +82,19 @@ export function createAdmission(components: AdmissionComponents) {
     if ("code" in accepted) return ignore(accepted);
     const conflict = mempool.conflict(submission);
     if (conflict !== undefined) return ignore(conflict);
-    const [wrong] = await verification.verifySubmissions([
-      submissionChecks(chain.chain, submission, accepted),
-    ]);
+    const checks = submissionChecks(chain.chain, submission, accepted);
+    // The signature first: nobody but the pod itself can use up what is the pod's.
+    const unsigned = verification.verifySigner(checks);
+    if (unsigned !== undefined) return reject(unsigned);
+    const pod = toHex(submission.podId);
+    if (falseProofs.level(pod) >= FALSE_OF_POD_MAX) return ignore(fault("rpc/busy", { ofPod: pod }));
+    const slot = `${toHex(submission.task)} ${submission.slot}`;
+    const waiting = ofSlots.of(slot);
+    if (waiting >= IN_HAND_OF_SLOT_MAX) return ignore(fault("rpc/busy", { ofSlot: waiting }));
+    const [wrong] = await ofSlots.during(slot, () => verification.verifyProofs([checks]));
     if (wrong !== undefined) {
-      if (wrong.code !== "submission/signature-invalid") onRejected(submission, wrong);
+      falseProofs.add(pod, 1);
+      onRejected(submission, wrong);
       return reject(wrong);
     }
     const late = mempool.conflict(submission) ?? mempool.addSubmission(submission);
@@ -120,45 +142,81 @@ export function createAdmission(components: AdmissionComponents) {
       ? ignore(fault("pod/evidence-unfounded", { field: "unverified" }))
       : pool(transaction, from);
 
-  return {
-    /** Idempotent: the same submission again, pooled or in hand, gets the same answer. */
-    admitSubmission(submission: Submission, from?: string): Promise<Verdict> {
-      const root = toHex(submissionRoot(chain.chain, submission)) + toHex(submission.signature);
-      const running = inHand.get(root);
-      if (running !== undefined) return running;
-      const pooled = mempool.submission(toHex(nullifierOf(submission)));
-      if (
-        pooled !== undefined &&
-        toHex(pooled.submission.signature) + pooled.root === toHex(submission.signature) + root.slice(0, 66)
-      ) {
-        return Promise.resolve(ACCEPT);
-      }
-      if (inHand.size >= IN_HAND_MAX)
-        return Promise.resolve(ignore(fault("rpc/busy", { inHand: inHand.size })));
-      const started = judge(submission, from).finally(() => inHand.delete(root));
-      inHand.set(root, started);
-      return started;
-    },
+  /** Idempotent: the same submission again, pooled or in hand, gets the same answer. */
+  const admitSubmission = (submission: Submission, from: string | undefined): Promise<Verdict> => {
+    const root = toHex(submissionRoot(chain.chain, submission)) + toHex(submission.signature);
+    const running = inHand.get(root);
+    if (running !== undefined) return running;
+    const pooled = mempool.submission(toHex(nullifierOf(submission)));
+    if (
+      pooled !== undefined &&
+      toHex(pooled.submission.signature) + pooled.root === toHex(submission.signature) + root.slice(0, 66)
+    ) {
+      return Promise.resolve(ACCEPT);
+    }
+    const isFull =
+      from === undefined
+        ? inHand.size >= IN_HAND_MAX
+        : inHand.size >= IN_HAND_OF_PEERS_MAX || ofPeers.of(from) >= IN_HAND_OF_PEER_MAX;
+    if (isFull) return Promise.resolve(ignore(fault("rpc/busy", { inHand: inHand.size })));
+    const started = ofPeers
+      .during(from ?? "", () => judge(submission, from))
+      .finally(() => inHand.delete(root));
+    inHand.set(root, started);
+    return started;
+  };
 
+  /** Any transaction. Evidence is verified first: a block with unfounded evidence would be invalid. */
+  const admit = async (transaction: Transaction, from: string | undefined): Promise<Verdict> => {
+    const checks = podEvidenceChecks(chain.tip().state, transaction, contextNow());
+    if (checks === undefined) return admitTransaction(transaction, from);
+    if ("code" in checks) return ignore(checks);
+    const id = toHex(transactionId(chain.chain, transaction));
+    if (mempool.transaction(id) !== undefined) return ACCEPT;
+    // Its own signature first: a proof's verification is not to be had for nothing.
+    const unsigned = verification.verifyTransaction(transactionCheck(chain.chain, transaction));
+    if (unsigned !== undefined) return reject(unsigned);
+    if (evidenceInHand >= EVIDENCE_IN_HAND_MAX) return ignore(fault("rpc/busy", { inHand: evidenceInHand }));
+    evidenceInHand++;
+    try {
+      const [wrong] = await verification.verifyEvidence([checks]);
+      return wrong === undefined ? pool(transaction, from) : reject(wrong);
+    } finally {
+      evidenceInHand--;
+    }
+  };
+
+  /** What comes from a peer is counted against it. */
+  const limited = async (from: string | undefined, judged: () => Promise<Verdict>): Promise<Verdict> => {
+    if (from === undefined) return judged();
+    if (!limits.mayRelay(from)) return ignore(fault("rpc/busy", { peer: from }));
+    const verdict = await judged();
+    if (verdict.kind === "reject") limits.onRejected(from, verdict.fault);
+    return verdict;
+  };
+
+  return {
+    admitSubmission: (submission: Submission, from?: string): Promise<Verdict> =>
+      limited(from, () => admitSubmission(submission, from)),
     admitTransaction,
-    /** Any transaction. Evidence is verified first: a block with unfounded evidence would be invalid. */
-    async admit(transaction: Transaction, from?: string): Promise<Verdict> {
-      const checks = podEvidenceChecks(chain.tip().state, transaction, contextNow());
-      if (checks === undefined) return admitTransaction(transaction, from);
-      if ("code" in checks) return ignore(checks);
-      const id = toHex(transactionId(chain.chain, transaction));
-      if (mempool.transaction(id) !== undefined) return ACCEPT;
-      // Its own signature first: a proof's verification is not to be had for nothing.
-      const unsigned = verification.verifyTransaction(transactionCheck(chain.chain, transaction));
-      if (unsigned !== undefined) return reject(unsigned);
-      if (evidenceInHand >= EVIDENCE_IN_HAND_MAX)
-        return ignore(fault("rpc/busy", { inHand: evidenceInHand }));
-      evidenceInHand++;
+    admit: (transaction: Transaction, from?: string): Promise<Verdict> =>
+      limited(from, () => admit(transaction, from)),
+  };
+}
+
+/** How many of each key are under way; a key with none takes no memory. */
+function createCounts() {
+  const counts = new Map<string, number>();
+  const of = (key: string): number => counts.get(key) ?? 0;
+  return {
+    of,
+    async during<T>(key: string, run: () => Promise<T>): Promise<T> {
+      counts.set(key, of(key) + 1);
       try {
-        const [wrong] = await verification.verifyEvidence([checks]);
-        return wrong === undefined ? pool(transaction, from) : reject(wrong);
+        return await run();
       } finally {
-        evidenceInHand--;
+        if (of(key) > 1) counts.set(key, of(key) - 1);
+        else counts.delete(key);
       }
     },
   };

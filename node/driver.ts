@@ -11,11 +11,12 @@ import { aggregateSignatures, verifyAggregate, verifySignature } from "../consen
 import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
 import { Epoch, Height, View } from "../consensus/primitives/units.ts";
-import { validatorSet } from "../consensus/state/sets.ts";
+import { membersAt, validatorSet } from "../consensus/state/sets.ts";
 import type { Proposal } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
 import type { ValidatorSet } from "../consensus/types/validator-set.ts";
 import type { Vote } from "../consensus/types/vote.ts";
+import { createBuckets } from "./buckets.ts";
 import { certificatesFrom } from "./certificates.ts";
 import type { Chain } from "./chain.ts";
 import type { EvidencePool } from "./evidence.ts";
@@ -34,6 +35,9 @@ import type { Witness } from "./witness.ts";
 
 /** Inputs that wait for their turn; past it the network's are dropped, which the protocol bears. */
 const INPUTS_MAX = 4_096;
+/** Certificates of a peer that holds no seat: each costs a pairing, and validators send them too. */
+const STRANGER_PER_SECOND = 50;
+const STRANGER_AT_ONCE = 64;
 /** Messages of the next epoch that wait for it. */
 const EARLY_MAX = 256;
 const SIGNATURE_UNKNOWN = new Uint8Array(96);
@@ -78,6 +82,7 @@ export function createDriver(components: DriverComponents) {
   const { params } = chain;
   const queue: Item[] = [];
   const early: (() => void)[] = [];
+  const strangers = createBuckets({ leakPerSecond: STRANGER_PER_SECOND });
   let dropped = 0;
   let running = false;
   let stopped = false;
@@ -147,9 +152,9 @@ export function createDriver(components: DriverComponents) {
     await carryOut(engine.start(performance.now()));
   };
 
-  const push = (item: Item): void => {
+  const push = (item: Item, mayDrop = "from" in item && item.from !== undefined): void => {
     if (stopped) return;
-    if (queue.length >= INPUTS_MAX && "from" in item && item.from !== undefined) {
+    if (mayDrop && queue.length >= INPUTS_MAX) {
       dropped += 1;
       return;
     }
@@ -334,31 +339,43 @@ export function createDriver(components: DriverComponents) {
     }
   };
 
+  /** In this epoch or the next: nobody else's messages are worth keeping. */
+  const isSeated = ({ blsKey }: PeerInfo): boolean =>
+    positionOf(blsKey) !== undefined ||
+    (blsKey !== undefined &&
+      membersAt(chain.final().state, set.epoch + 1)?.some((member) => equalBytes(member.blsKey, blsKey)) ===
+        true);
+
   /**
    * A message of another epoch says who is behind; it is nobody's fault. Those of the next one are kept:
    * others may have seen this epoch's last finalization a moment earlier.
    */
-  const isOfThisEpoch = (epoch: number, again: () => void): boolean => {
-    if (epoch === set.epoch + 1 && early.length < EARLY_MAX) early.push(again);
+  const isOfThisEpoch = (epoch: number, from: PeerInfo, again: () => void): boolean => {
+    if (epoch === set.epoch + 1 && early.length < EARLY_MAX && isSeated(from)) early.push(again);
     if (epoch > set.epoch) onBehind();
     return epoch === set.epoch;
   };
 
   function onVote(vote: Vote, from: PeerInfo): void {
     components.witness.observe(vote, from.blsKey, engine?.view ?? View(0));
-    if (!isOfThisEpoch(vote.subject.epoch, () => onVote(vote, from))) return;
+    if (!isOfThisEpoch(vote.subject.epoch, from, () => onVote(vote, from))) return;
     const position = positionOf(from.blsKey);
     // Only a seated validator's own votes travel here; relayed ones would have to be verified one by one.
     if (position !== undefined) push({ kind: "vote", vote, from: position });
   }
 
   function onCertificate(certificate: Certificate, from: PeerInfo): void {
-    if (!isOfThisEpoch(certificate.subject.epoch, () => onCertificate(certificate, from))) return;
-    push({ kind: "certificate", certificate, from: positionOf(from.blsKey) });
+    const position = positionOf(from.blsKey);
+    if (position === undefined) {
+      if (strangers.level(from.peerId) >= STRANGER_AT_ONCE) return;
+      strangers.add(from.peerId, 1);
+    }
+    if (!isOfThisEpoch(certificate.subject.epoch, from, () => onCertificate(certificate, from))) return;
+    push({ kind: "certificate", certificate, from: position }, true);
   }
 
   function onProposal(proposal: Proposal, from: PeerInfo): void {
-    if (!isOfThisEpoch(proposal.vote.subject.epoch, () => onProposal(proposal, from))) return;
+    if (!isOfThisEpoch(proposal.vote.subject.epoch, from, () => onProposal(proposal, from))) return;
     const position = positionOf(from.blsKey);
     if (position !== undefined) push({ kind: "proposal", proposal, from: position });
   }

@@ -26,6 +26,7 @@ import { createMempool } from "./mempool.ts";
 import { createNetwork, type PeerInfo } from "./network/network.ts";
 import { createProofLife } from "./proof-life.ts";
 import type { ProofRecord } from "./receipts.ts";
+import { createRelayLimits } from "./relay-limits.ts";
 import { createMethods } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/server.ts";
 import { createSigner } from "./signer.ts";
@@ -169,9 +170,11 @@ export async function startNode(
           log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid submission");
       },
       onEvidence(it, from) {
+        if (!limits.mayRelay(from.peerId)) return;
         const verdict = evidence.add(it, from.peerId);
-        if (verdict.kind === "reject")
-          log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed false evidence");
+        if (verdict.kind !== "reject") return;
+        limits.onRejected(from.peerId, verdict.fault);
+        log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed false evidence");
       },
       onRequest: answers,
       onPeer(event, peer) {
@@ -179,11 +182,13 @@ export async function startNode(
       },
     },
   );
+  const limits = createRelayLimits({ network });
   const admission = createAdmission({
     chain,
     mempool,
     verification,
     network,
+    limits,
     onRejected(submission, fault) {
       life.onRejected(toHex(nullifierOf(submission)), fault, recordOf(submission));
       changes.notify();

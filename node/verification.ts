@@ -42,12 +42,17 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     return undefined;
   };
 
-  /** One answer a submission, in order: cheap checks first, then all remaining proofs in one batch. */
-  const verifySubmissions = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
-    const answers: (Fault | undefined)[] = checks.map(({ id, ed25519 }) => {
-      if (isKnown(id, ed25519.signature)) return undefined;
-      return signatureHolds(ed25519) ? undefined : fault("submission/signature-invalid");
-    });
+  const verifySigner = ({ id, ed25519 }: SubmissionChecks): Fault | undefined => {
+    if (isKnown(id, ed25519.signature) || signatureHolds(ed25519)) return undefined;
+    return fault("submission/signature-invalid");
+  };
+
+  /** One answer a submission, in order, all proofs in one batch; whose signature is wrong says so before. */
+  const verifyProofs = async (
+    checks: readonly SubmissionChecks[],
+    before: readonly (Fault | undefined)[] = [],
+  ): Promise<(Fault | undefined)[]> => {
+    const answers = checks.map((_, i) => before[i]);
     const open = checks.flatMap((check, i) => {
       const vk = keys.get(toHex(check.proof.vkHash));
       if (answers[i] !== undefined || isKnown(check.id, check.ed25519.signature)) return [];
@@ -67,6 +72,10 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     }
     return answers;
   };
+
+  /** Cheap checks first, then all remaining proofs. */
+  const verifySubmissions = (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> =>
+    verifyProofs(checks, checks.map(verifySigner));
 
   /** Evidence against a pod holds if the signature is the pod's and the proof is false. */
   const verifyEvidence = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
@@ -92,7 +101,10 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
       key !== undefined && verifyAggregate(message, [key], signature)
         ? undefined
         : fault("validator/possession"),
-    verifySubmissions,
+    verifySigner,
+    /** Of submissions whose signatures hold. */
+    verifyProofs: (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> =>
+      verifyProofs(checks),
     verifyEvidence,
     /** A block's checks: the first fault, or undefined if all hold. */
     async verifyChecks(checks: Checks): Promise<Fault | undefined> {

@@ -133,7 +133,7 @@ export async function createNetwork(options: NetworkOptions, components: Network
     if (known !== undefined) return known;
     const link = createLink(
       { id, chainId, hello },
-      { open: async (protocol, signal) => open(id, protocol, signal), onMisbehaviour: blame, log },
+      { open: async (protocol, signal) => open(id, protocol, signal), onMisbehaviour: strike, log },
     );
     links.set(peerId, link);
     log.info({ peer: peerId }, "peer connected");
@@ -149,14 +149,15 @@ export async function createNetwork(options: NetworkOptions, components: Network
     onPeer?.("disconnected", link.info);
   };
 
-  const blame = (link: Link, protocol: Protocol, reason: string): void => {
-    const { peerId } = link.info;
-    link.strikes += 1;
-    log.warn({ peer: peerId, protocol, reason, strikes: link.strikes }, "peer misbehaves");
-    if (link.strikes < STRIKES_MAX) return;
+  const refuse = ({ id, info: { peerId } }: Link, reason: string): void => {
     if (refused.size >= REFUSED_MAX) refused.delete(refused.keys().next().value ?? "");
     refused.set(peerId, performance.now() + REFUSED_MS);
-    for (const connection of connectionsTo(link.id)) connection.abort(new Error(reason));
+    for (const connection of connectionsTo(id)) connection.abort(new Error(reason));
+  };
+  const strike = (link: Link, protocol: Protocol, reason: string): void => {
+    link.strikes += 1;
+    log.warn({ peer: link.info.peerId, protocol, reason, strikes: link.strikes }, "peer misbehaves");
+    if (link.strikes >= STRIKES_MAX) refuse(link, reason);
   };
 
   const onHello = (link: Link, message: Hello): boolean => {
@@ -234,7 +235,7 @@ export async function createNetwork(options: NetworkOptions, components: Network
       bytesMax,
       inFlightMax,
       onMessage: (bytes) => onMessage(link, bytes, stream),
-      onMisbehaviour: (reason) => blame(link, protocol, reason),
+      onMisbehaviour: (reason) => strike(link, protocol, reason),
     });
     stream.addEventListener("remoteCloseWrite", () => {
       stream
@@ -303,6 +304,13 @@ export async function createNetwork(options: NetworkOptions, components: Network
       const link = links.get(peerId);
       if (link === undefined) throw new FaultError("node/peer-lost", { peerId });
       return link.requester.request(request);
+    },
+    /** Disconnects a peer whose messages were well-formed and wrong too often, and refuses it for a while. */
+    blame(peerId: string, reason: string): void {
+      const link = links.get(peerId);
+      if (link === undefined) return;
+      log.warn({ peer: peerId, reason }, "peer cut off");
+      refuse(link, reason);
     },
     /** Connected peers. */
     peers: (): PeerStatus[] =>

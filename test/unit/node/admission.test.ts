@@ -1,6 +1,7 @@
 /** The one door: cheap questions first, the proof last; asked twice, answered once. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { equalBytes } from "../../../consensus/primitives/bytes.ts";
 import { type Fault, fault, type Verdict } from "../../../consensus/primitives/faults.ts";
 import type { Submission } from "../../../consensus/types/submission.ts";
 import { addressOf, type Transaction } from "../../../consensus/types/transaction.ts";
@@ -53,7 +54,9 @@ function open(link: Link = genesis) {
           : fault("transaction/signature-invalid");
       },
       verifyPossession: () => undefined,
-      verifySubmissions: async (checks) => {
+      verifySigner: ({ ed25519: { publicKey, message, signature } }) =>
+        verifyEd25519(publicKey, message, signature) ? undefined : fault("submission/signature-invalid"),
+      verifyProofs: async (checks) => {
         log.push("proof");
         if (held) await new Promise<void>((resolve) => gates.push(resolve));
         return checks.map((_, i) => proofs[i]);
@@ -68,6 +71,10 @@ function open(link: Link = genesis) {
         log.push(`transaction sent${except === undefined ? "" : ` except ${except}`}`),
       sendSubmission: (_, except) =>
         log.push(`submission sent${except === undefined ? "" : ` except ${except}`}`),
+    },
+    limits: {
+      mayRelay: (peer) => peer !== "muted",
+      onRejected: (peer, { code }) => log.push(`${peer} charged for ${code}`),
     },
     onRejected: (_, { code }) => log.push(`rejected ${code}`),
     onPooled: () => log.push("pooled"),
@@ -153,9 +160,9 @@ describe("a submission", () => {
     answer(fault("submission/proof-invalid"));
     assert.equal(codeOf(await admission.admitSubmission(good)), "reject submission/proof-invalid");
     assert.deepEqual(log, ["proof", "rejected submission/proof-invalid"]);
-    answer(fault("submission/signature-invalid"));
-    assert.equal(codeOf(await admission.admitSubmission(good)), "reject submission/signature-invalid");
-    assert.equal(log.length, 3);
+    const forged = { ...good, signature: new Uint8Array(64) };
+    assert.equal(codeOf(await admission.admitSubmission(forged)), "reject submission/signature-invalid");
+    assert.equal(log.length, 2, "the proof was not looked at");
     assert.equal(mempool.counts().submissions, 0);
     answer(undefined);
     assert.equal(codeOf(await admission.admitSubmission(good)), "accept");
@@ -174,17 +181,58 @@ describe("a submission", () => {
     assert.equal(mempool.counts().submissions, 1);
   });
 
-  test("beyond the number in hand is told to come back", async () => {
+  /** Different ones of a pod for its slot, all well signed. */
+  const variants = (count: number, slot = 0): Submission[] =>
+    Array.from({ length: count }, (_, i) => {
+      const outputs = [fieldBytes(`n${slot}-${i}`), fieldBytes(`t${slot}-${i}`), ...good.outputs.slice(2)];
+      return submissionOf(chain, genesis.state, 0, slot, { outputs });
+    });
+
+  test("beyond four in hand of its slot is told to come back, and one with a false signature takes no place", async () => {
     const { admission, hold, release } = open();
     hold();
-    const many = Array.from({ length: 257 }, (_, i) => ({
-      ...good,
-      signature: new Uint8Array(64).fill(i % 256).map((it, j) => (j === 0 ? i >> 8 : it)),
-    }));
-    const answers = many.map((it) => admission.admitSubmission(it));
-    assert.equal(codeOf(await (answers.at(-1) ?? Promise.reject(new Error()))), "ignore rpc/busy");
+    const forged = variants(20).map((it) => ({ ...it, signature: new Uint8Array(64) }));
+    for (const it of forged) {
+      assert.equal(codeOf(await admission.admitSubmission(it)), "reject submission/signature-invalid");
+    }
+    const answers = variants(5).map((it) => admission.admitSubmission(it));
+    const other = admission.admitSubmission(submissionOf(chain, genesis.state, 0, 1));
+    assert.equal(codeOf(await (answers[4] ?? other)), "ignore rpc/busy");
     release();
-    await Promise.all(answers);
+    assert.equal(codeOf(await (answers[0] ?? other)), "accept");
+    assert.equal(codeOf(await other), "accept", "another slot is not concerned");
+  });
+
+  test("of a pod that signed eight false proofs has to wait, and those of others do not", async () => {
+    const { admission, answer, log } = open();
+    answer(fault("submission/proof-invalid"));
+    for (const it of variants(9)) await admission.admitSubmission(it);
+    answer(undefined);
+    assert.equal(codeOf(await admission.admitSubmission(good)), "ignore rpc/busy");
+    assert.ok(log.filter((it) => it === "proof").length <= 9);
+    const other = submissionsOf(chain, genesis.state).find(({ podId }) => !equalBytes(podId, good.podId));
+    assert.ok(other !== undefined);
+    assert.equal(codeOf(await admission.admitSubmission(other)), "accept");
+  });
+
+  test("that is false is charged to the peer that relayed it; a late or repeated one is not", async () => {
+    const { admission, answer, log } = open();
+    await admission.admitSubmission(good, "honest");
+    await admission.admitSubmission(good, "honest");
+    await admission.admitSubmission(submissionOf(chain, genesis.state, 0, 0, { slot: 9 }), "honest");
+    answer(fault("submission/proof-invalid"));
+    await admission.admitSubmission(submissionOf(chain, genesis.state, 0, 1), "liar");
+    await admission.admitSubmission(submissionOf(chain, genesis.state, 0, 1));
+    assert.deepEqual(
+      log.filter((it) => it.includes("charged")),
+      ["liar charged for submission/proof-invalid"],
+    );
+  });
+
+  test("from a peer that is not listened to is not looked at", async () => {
+    const { admission, log } = open();
+    assert.equal(codeOf(await admission.admitSubmission(good, "muted")), "ignore rpc/busy");
+    assert.deepEqual(log, []);
   });
 
   test("is not lost when the verifier fails: it can be sent again", async () => {
@@ -204,10 +252,12 @@ describe("a submission", () => {
       verification: {
         verifyTransaction: () => undefined,
         verifyPossession: () => undefined,
-        verifySubmissions: () => Promise.reject(new Error("worker died")),
+        verifySigner: () => undefined,
+        verifyProofs: () => Promise.reject(new Error("worker died")),
         verifyEvidence: () => Promise.reject(new Error("worker died")),
       },
       network: { sendTransaction: () => {}, sendSubmission: () => {} },
+      limits: { mayRelay: () => true, onRejected: () => {} },
       onRejected: () => {},
       onPooled: () => {},
     });
@@ -255,6 +305,15 @@ describe("a transaction", () => {
     assert.equal(codeOf(admission.admitTransaction(unaffordable)), "ignore transaction/balance-low");
     assert.equal(mempool.counts().transactions, 0);
     assert.equal(codeOf(admission.admitTransaction(unaffordable, "peer")), "accept");
+  });
+
+  test("with a false signature is charged to the peer that relayed it", async () => {
+    const { admission, log } = open();
+    const forged = { ...pay(0), signature: new Uint8Array(64) } as Transaction;
+    assert.equal(codeOf(await admission.admit(forged, "liar")), "reject transaction/signature-invalid");
+    assert.equal(codeOf(await admission.admit(pay(0), "honest")), "accept");
+    assert.equal(codeOf(await admission.admit(pay(1), "muted")), "ignore rpc/busy");
+    assert.equal(log.filter((it) => it.includes("charged")).length, 1);
   });
 
   test("with a false signature is rejected", () => {

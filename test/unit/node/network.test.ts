@@ -362,6 +362,20 @@ test("an oversized frame closes the stream, the third one the connection, and th
   await until(() => other.network.peers()[0]?.blsKey !== undefined, "others connect");
 });
 
+test("a peer that is blamed is disconnected and refused for a while, and one beside it is not", async (t) => {
+  const { node, host, connection } = await stranger(t, "blamed");
+  const honest = await createNode("beside", { port: 0, peers: node.network.addresses() });
+  await honest.network.start();
+  t.after(() => honest.network.stop());
+  await until(() => node.network.peers().length === 2, "both are connected");
+  node.network.blame(host.peerId.toString(), "false proofs");
+  node.network.blame("nobody", "not connected");
+  await until(() => connection.status !== "open", "the connection is closed");
+  await until(() => node.network.peers().length === 1, "the peer is gone");
+  assert.equal(node.network.peers()[0]?.peerId, honest.network.peerId);
+  assert.deepEqual(honest.network.peers().length, 1);
+});
+
 test("frames in pieces and many frames in one piece are read alike", async (t) => {
   const { node, connection } = await stranger(t, "chopper");
   const stream = await connection.newStream("/zkp/test/votes/1");

@@ -146,8 +146,8 @@ test("a round's record holds the model and what was paid", () => {
   assert.equal(last.state.height, EPOCH);
   const round = receiptOps(executedOf(last)).find((op) => op.kind === "record" && op.namespace === "rounds");
   assert.ok(round?.kind === "record");
-  const value = round.value as { minted: string; paid: number; model: string[]; contributions: number };
+  const value = round.value as { paidToPods: string; paid: number; model: string[]; contributions: number };
   assert.equal(value.contributions, 3);
   assert.equal(value.model.length, 3);
-  assert.ok(BigInt(value.minted) > 0n);
+  assert.ok(BigInt(value.paidToPods) > 0n);
 });
