@@ -12,20 +12,19 @@ import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
 import { Epoch, Height, View } from "../consensus/primitives/units.ts";
 import { membersAt, validatorSet } from "../consensus/state/sets.ts";
-import type { Proposal } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
 import type { ValidatorSet } from "../consensus/types/validator-set.ts";
 import type { Vote } from "../consensus/types/vote.ts";
-import { createBuckets } from "./buckets.ts";
 import { certificatesFrom } from "./certificates.ts";
 import type { Chain } from "./chain.ts";
 import type { EvidencePool } from "./evidence.ts";
 import { createFetcher } from "./fetcher.ts";
 import type { Halt } from "./halt.ts";
+import { createIntake } from "./intake.ts";
 import type { Lag } from "./lag.ts";
 import type { Log } from "./log.ts";
 import { createMissedViews, type MissedView } from "./missed.ts";
-import type { Network, PeerInfo } from "./network/network.ts";
+import type { Network } from "./network/network.ts";
 import { type ProposerComponents, propose, sendDelayMs } from "./proposer.ts";
 import type { Signer } from "./signer.ts";
 import type { StoreOp } from "./store/ops.ts";
@@ -35,11 +34,6 @@ import type { Witness } from "./witness.ts";
 
 /** Inputs that wait for their turn; past it the network's are dropped, which the protocol bears. */
 const INPUTS_MAX = 4_096;
-/** Certificates of a peer that holds no seat: each costs a pairing, and validators send them too. */
-const STRANGER_PER_SECOND = 50;
-const STRANGER_AT_ONCE = 64;
-/** Messages of the next epoch that wait for it. */
-const EARLY_MAX = 256;
 const SIGNATURE_UNKNOWN = new Uint8Array(96);
 
 export type DriverComponents = {
@@ -81,8 +75,6 @@ export function createDriver(components: DriverComponents) {
   const { chain, store, network, signer, halt, log, onBehind, onFatal } = components;
   const { params } = chain;
   const queue: Item[] = [];
-  const early: (() => void)[] = [];
-  const strangers = createBuckets({ leakPerSecond: STRANGER_PER_SECOND });
   let dropped = 0;
   let running = false;
   let stopped = false;
@@ -163,6 +155,15 @@ export function createDriver(components: DriverComponents) {
   };
 
   const fetchMissing = createFetcher({ chain, store, network, log, push, positionOf });
+  const intake = createIntake({
+    push,
+    positionOf,
+    epoch: () => set.epoch,
+    view: () => engine?.view ?? View(0),
+    nextMembers: () => membersAt(chain.final().state, set.epoch + 1),
+    witness: components.witness,
+    onBehind,
+  });
 
   const drain = async (): Promise<void> => {
     running = true;
@@ -296,7 +297,7 @@ export function createDriver(components: DriverComponents) {
     const { epoch } = chain.final().state;
     if (epoch > 2) await store.pruneEpoch(Epoch(epoch - 2));
     await startEngine();
-    for (const again of early.splice(0)) again();
+    intake.onEpoch();
   };
 
   const diverge = async (blockHash: Uint8Array, turn: Turn): Promise<void> => {
@@ -339,47 +340,6 @@ export function createDriver(components: DriverComponents) {
     }
   };
 
-  /** In this epoch or the next: nobody else's messages are worth keeping. */
-  const isSeated = ({ blsKey }: PeerInfo): boolean =>
-    positionOf(blsKey) !== undefined ||
-    (blsKey !== undefined &&
-      membersAt(chain.final().state, set.epoch + 1)?.some((member) => equalBytes(member.blsKey, blsKey)) ===
-        true);
-
-  /**
-   * A message of another epoch says who is behind; it is nobody's fault. Those of the next one are kept:
-   * others may have seen this epoch's last finalization a moment earlier.
-   */
-  const isOfThisEpoch = (epoch: number, from: PeerInfo, again: () => void): boolean => {
-    if (epoch === set.epoch + 1 && early.length < EARLY_MAX && isSeated(from)) early.push(again);
-    if (epoch > set.epoch) onBehind();
-    return epoch === set.epoch;
-  };
-
-  function onVote(vote: Vote, from: PeerInfo): void {
-    components.witness.observe(vote, from.blsKey, engine?.view ?? View(0));
-    if (!isOfThisEpoch(vote.subject.epoch, from, () => onVote(vote, from))) return;
-    const position = positionOf(from.blsKey);
-    // Only a seated validator's own votes travel here; relayed ones would have to be verified one by one.
-    if (position !== undefined) push({ kind: "vote", vote, from: position });
-  }
-
-  function onCertificate(certificate: Certificate, from: PeerInfo): void {
-    const position = positionOf(from.blsKey);
-    if (position === undefined) {
-      if (strangers.level(from.peerId) >= STRANGER_AT_ONCE) return;
-      strangers.add(from.peerId, 1);
-    }
-    if (!isOfThisEpoch(certificate.subject.epoch, from, () => onCertificate(certificate, from))) return;
-    push({ kind: "certificate", certificate, from: position }, true);
-  }
-
-  function onProposal(proposal: Proposal, from: PeerInfo): void {
-    if (!isOfThisEpoch(proposal.vote.subject.epoch, from, () => onProposal(proposal, from))) return;
-    const position = positionOf(from.blsKey);
-    if (position !== undefined) push({ kind: "proposal", proposal, from: position });
-  }
-
   function stop(): void {
     stopped = true;
     queue.length = 0;
@@ -398,9 +358,9 @@ export function createDriver(components: DriverComponents) {
       await drain();
     },
     stop,
-    onVote,
-    onCertificate,
-    onProposal,
+    onVote: intake.onVote,
+    onCertificate: intake.onCertificate,
+    onProposal: intake.onProposal,
     /** A verdict that came after "pending". */
     onChecked: (hash: Uint8Array, verdict: "valid" | "invalid" | "pending"): void =>
       push({ kind: "checked", blockHash: hash, verdict }),

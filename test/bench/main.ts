@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   setup: () => import("./setup.ts"),
   transition: () => import("./transition.ts"),
   settle: () => import("./settle.ts"),
+  sync: () => import("./sync.ts"),
 };
 
 type Line = Figure & { readonly machine: string };
