@@ -71,6 +71,7 @@ export async function provedJob(shapeId: string, seed = 1): Promise<VerifyJob> {
   const vk = circuit.verificationKey;
   const folder = join(defaultCacheDir(), "proofs");
   const path = join(folder, `${shapeId}-${vkHash(vk).slice(0, 16)}-${seed}.json`);
+  // Not made yet, or not readable: then it is made again.
   const known = await readFile(path, "utf8").catch(() => undefined);
   if (known !== undefined) {
     const { proof, publicSignals } = JSON.parse(known) as { proof: string; publicSignals: string[] };
