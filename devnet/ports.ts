@@ -1,11 +1,12 @@
 /** Free ports on this machine, found by listening on them for a moment. Called when a devnet starts. */
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { FaultError } from "../consensus/primitives/faults.ts";
 
 const HOST = "127.0.0.1";
 const TRIES_MAX = 500;
 
-/** The port that was free just now, undefined if it was not. Port 0 asks for any. */
+/** The port that was free just now, undefined if it was not. */
 function tryPort(port: number): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -14,9 +15,7 @@ function tryPort(port: number): Promise<number | undefined> {
       else reject(error);
     });
     server.listen({ port, host: HOST, exclusive: true }, () => {
-      const address = server.address();
-      const found = typeof address === "object" && address !== null ? address.port : undefined;
-      server.close(() => resolve(found));
+      server.close(() => resolve(port));
     });
   });
 }
@@ -37,12 +36,16 @@ export async function portsFrom(first: number, count: number, exact: boolean): P
   return found;
 }
 
-/** Any free ports, all different. */
+/** Below the ports that systems give to outgoing connections, which may take one at any moment. */
+const ANY_FROM = 15_000;
+const ANY_TO = 32_000;
+
+/** Any free ports, all different; taken at random, so that devnets that start together do not meet. */
 export async function anyPorts(count: number): Promise<number[]> {
   const found = new Set<number>();
   for (let tries = 0; found.size < count; tries++) {
     if (tries > TRIES_MAX) throw new FaultError("node/port-in-use", { found: found.size, wanted: count });
-    const port = await tryPort(0);
+    const port = await tryPort(randomInt(ANY_FROM, ANY_TO));
     if (port !== undefined) found.add(port);
   }
   return [...found];
