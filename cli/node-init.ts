@@ -13,6 +13,7 @@ import { globalsOf, parseCount, print } from "./options.ts";
 
 const EXAMPLES = `Examples:
   zkp node init --dir mynet/node-4 --like mynet/node-0      genesis and peers of a node on this machine
+  zkp node init --dir mynet/reader --like mynet/node-0 --follower   follows and serves RPC, never votes
   zkp node init --dir n --genesis genesis.json --peer /ip4/10.0.0.1/tcp/9000/p2p/12D3…
 `;
 
@@ -24,6 +25,7 @@ type Flags = {
   readonly host: string;
   readonly port?: number;
   readonly rpcPort?: number;
+  readonly follower?: boolean;
 };
 
 export function addNodeInit(node: Command): void {
@@ -38,13 +40,17 @@ export function addNodeInit(node: Command): void {
     .option("--host <ip>", "address to listen on", "127.0.0.1")
     .option("--port <port>", "for other nodes; any free one if absent", parseCount)
     .option("--rpc-port <port>", "any free one if absent", parseCount)
+    .option(
+      "--follower",
+      "without a validator's keys: follows finality, serves RPC, passes on what it is sent",
+    )
     .action(async (flags: Flags, command: Command) => {
       const made = await init(flags);
       print(globalsOf(command), made, () =>
         [
           `keys and config.json in ${made.dir}; the seeds are for your eyes only`,
-          `account ${made.account}   RPC ${made.rpc}`,
-          `next: zkp node start --dir ${made.dir}, then zkp validator join --dir ${made.dir} --stake ZKP`,
+          `${made.account === undefined ? "" : `account ${made.account}   `}RPC ${made.rpc}`,
+          `next: zkp node start --dir ${made.dir}${made.account === undefined ? "" : `, then zkp validator join --dir ${made.dir} --stake ZKP`}`,
         ].join("\n"),
       );
     });
@@ -68,8 +74,16 @@ async function exists(file: string): Promise<boolean> {
   }
 }
 
-async function init(flags: Flags): Promise<{ dir: string; account: string; rpc: string }> {
-  const { dir, like, host } = flags;
+type Made = {
+  readonly dir: string;
+  readonly role: "follower" | "validator";
+  /** A follower has none. */
+  readonly account?: string;
+  readonly rpc: string;
+};
+
+async function init(flags: Flags): Promise<Made> {
+  const { dir, like, host, follower = false } = flags;
   const config = join(dir, "config.json");
   if (await exists(config)) throw new FaultError("config/invalid", { dir, problem: "holds a node already" });
   const other = like === undefined ? undefined : await likeOf(like);
@@ -79,7 +93,7 @@ async function init(flags: Flags): Promise<{ dir: string; account: string; rpc: 
   const [port, rpcPort] = await anyPorts(2);
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const account = createKey("account");
-  for (const key of [createKey("bls"), account, createKey("network")])
+  for (const key of [createKey("network"), ...(follower ? [] : [createKey("bls"), account])])
     await saveKey(join(dir, `${key.kind}.json`), key);
   const rpc = { host: "127.0.0.1", port: flags.rpcPort ?? rpcPort ?? 0 };
   await writeJson(
@@ -90,14 +104,14 @@ async function init(flags: Flags): Promise<{ dir: string; account: string; rpc: 
       listen: `/ip4/${host}/tcp/${flags.port ?? port ?? 0}`,
       peers: [...(other?.peers ?? []), ...(flags.peer ?? [])],
       rpc,
-      blsKey: "bls.json",
-      accountKey: "account.json",
+      ...(follower ? {} : { blsKey: "bls.json", accountKey: "account.json" }),
       networkKey: "network.json",
       ...(other?.faucetKey === undefined ? {} : { faucetKey: other.faucetKey }),
       logLevel: "info",
     },
     0o644,
   );
-  const name = formatAddress(addressOf(account.publicKey));
-  return { dir, account: name, rpc: `http://${rpc.host}:${rpc.port}` };
+  const url = `http://${rpc.host}:${rpc.port}`;
+  if (follower) return { dir, role: "follower", rpc: url };
+  return { dir, role: "validator", account: formatAddress(addressOf(account.publicKey)), rpc: url };
 }

@@ -23,19 +23,19 @@ export function addNodeStatus(node: Command, signal: AbortSignal): void {
 
 export function describeNode(status: NodeStatus): string {
   const { validators, queues, lag, peers, missed } = status;
-  const seat = status.position === undefined ? "no seat" : `validator ${status.position}`;
-  const dropped = peers.reduce((sum, { dropped: it }) => sum + it.votes + it.blocks + it.pool + it.sync, 0);
+  const { gossip } = queues;
+  const dropped = peers.reduce((sum, { dropped: it }) => sum + it.votes + it.blocks + it.sync, 0);
   return [
-    `${status.name}  ${seat} of ${validators.seats}  ${signerText(status.signer)}`,
+    `${status.name}  ${roleText(status)}, ${validators.seats} seats  ${signerText(status.signer)}`,
     `epoch ${status.epoch}, view ${status.view} (validator ${status.proposer} proposes), final up to view ${status.finalizedView}`,
     `height ${status.height}, final ${status.finalizedHeight}  ${status.finalizedHash}${status.catchingUp ? "  catching up" : ""}`,
     ...weightText(validators),
     `${peers.length} peers, ${dropped} frames dropped`,
     ...peers.map(
-      ({ address, position }) =>
-        `  ${position === undefined ? "follower   " : `validator ${position}`}  ${address}`,
+      (peer) => `  ${roleText(peer).padEnd(ROLE_WIDTH)}  ${peer.address}  score ${peer.score.toFixed(1)}`,
     ),
     `waiting: ${queues.inputs} inputs (${queues.inputsDropped} dropped), ${queues.transactions} transactions, ${queues.submissions} proofs, ${queues.evidence} evidence`,
+    `gossip: ${gossip.undecided} undecided, ${gossip.unheard} not looked at, ${gossip.late} judged too late`,
     `event loop late by ${lag.p50Ms} ms (p50), ${lag.p99Ms} ms (p99), ${lag.maxMs} ms (most)`,
     missed.length === 0 ? "no view missed since it started" : `missed views, the last ${missed.length}:`,
     ...missed.map(
@@ -44,6 +44,10 @@ export function describeNode(status: NodeStatus): string {
     ),
   ].join("\n");
 }
+
+const ROLE_WIDTH = "validator without seat".length;
+const roleText = ({ role, position }: Pick<NodeStatus, "role" | "position">): string =>
+  position === undefined ? role : `${role} ${position}`;
 
 function signerText({ state, lease, halt }: NodeStatus["signer"]): string {
   if (lease !== undefined)

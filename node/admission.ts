@@ -1,6 +1,6 @@
 /**
  * The one door: every transaction and submission, from RPC or from a peer, gets its verdict here; cheap
- * questions first, the proof last. What is accepted is pooled and passed on to all validators.
+ * questions first, the proof last. What is accepted is pooled and gossiped.
  */
 import { toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, fault, type Verdict } from "../consensus/primitives/faults.ts";
@@ -21,6 +21,7 @@ import { addressOf, SELECTOR, type Transaction, transactionId } from "../consens
 import { createBuckets } from "./buckets.ts";
 import type { Chain } from "./chain.ts";
 import type { Mempool } from "./mempool.ts";
+import type { GossipMessage } from "./network/topics.ts";
 import type { RelayLimits } from "./relay-limits.ts";
 import type { Verification } from "./verification.ts";
 
@@ -45,10 +46,7 @@ export type AdmissionComponents = {
     "verifyTransaction" | "verifyPossession" | "verifySigner" | "verifyProofs" | "verifyEvidence"
   >;
   readonly limits: Pick<RelayLimits, "mayRelay" | "onRejected">;
-  readonly network: {
-    sendTransaction(transaction: Transaction, exceptPeerId?: string): void;
-    sendSubmission(submission: Submission, exceptPeerId?: string): void;
-  };
+  readonly network: { publish(message: GossipMessage): void };
   /** A submission whose signature holds and whose proof does not: remembered for whoever asks after it. */
   onRejected(submission: Submission, fault: Fault): void;
   onPooled(): void;
@@ -99,7 +97,8 @@ export function createAdmission(components: AdmissionComponents) {
     }
     const late = mempool.conflict(submission) ?? mempool.addSubmission(submission);
     if (late !== undefined) return ignore(late);
-    network.sendSubmission(submission, from);
+    // What came from a peer is gossiped on by its verdict.
+    if (from === undefined) network.publish({ topic: "submissions", value: submission });
     onPooled();
     return ACCEPT;
   };
@@ -131,7 +130,7 @@ export function createAdmission(components: AdmissionComponents) {
     if (unproven !== undefined) return reject(unproven);
     const full = mempool.addTransaction(transaction);
     if (full !== undefined) return ignore(full);
-    network.sendTransaction(transaction, from);
+    if (from === undefined) network.publish({ topic: "transactions", value: transaction });
     onPooled();
     return ACCEPT;
   };

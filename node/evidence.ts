@@ -12,13 +12,14 @@ import type { State } from "../consensus/state/state.ts";
 import { EVIDENCE_MAX, type Evidence, evidenceId } from "../consensus/types/evidence.ts";
 import type { Chain } from "./chain.ts";
 import type { Log } from "./log.ts";
+import type { GossipMessage } from "./network/topics.ts";
 
 /** Sixteen blocks full; more is refused until some are included. */
 const POOLED_MAX = 256;
 
 export type EvidenceComponents = {
   readonly chain: Pick<Chain, "tip" | "params">;
-  readonly network: { sendEvidence(evidence: Evidence, exceptPeerId?: string): void };
+  readonly network: { publish(message: GossipMessage): void };
   readonly log: Log;
 };
 export type EvidencePool = ReturnType<typeof createEvidencePool>;
@@ -33,7 +34,7 @@ export function createEvidencePool({ chain, network, log }: EvidenceComponents) 
 
   return {
     size: (): number => pool.size,
-    /** Idempotent; what is accepted is sent to all other peers. */
+    /** Idempotent; what is accepted is gossiped. */
     add(evidence: Evidence, from?: string): Verdict {
       const id = toHex(evidenceId(evidence));
       if (pool.has(id)) return { kind: "accept" };
@@ -50,13 +51,14 @@ export function createEvidencePool({ chain, network, log }: EvidenceComponents) 
       const { epoch, view } = evidence.value.first.subject;
       const validators = checked.culprits.map(({ validator }) => validator);
       log.warn({ validators, epoch, view }, "evidence of equivocation");
-      network.sendEvidence(evidence, from);
+      // What came from a peer is gossiped on by its verdict.
+      if (from === undefined) network.publish({ topic: "evidence", value: evidence });
       return { kind: "accept" };
     },
     /** What a block on this state may carry. */
     candidates: (state: State): Evidence[] =>
       [...pool.values()].filter((it) => isOpen(state, it)).slice(0, EVIDENCE_MAX),
-    /** All of it: for a peer that has just connected. */
+    /** All of it: for peers that ask what waits here. */
     all: (): Evidence[] => [...pool.values()],
     /** Drops what was included, or can't be any more. */
     onFinalized(state: State): void {

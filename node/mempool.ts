@@ -43,11 +43,10 @@ export function createMempool(params: Params, chain: Uint8Array) {
     submission: (id: string): PooledSubmission | undefined => submissions.get(id),
     transaction: (id: string): Transaction | undefined => transactions.get(id),
     counts: () => ({ submissions: submissions.size, transactions: transactions.size }),
-    /** All pooled entries: for a peer that has just connected. */
-    all: () => ({
-      submissions: [...submissions.values()].map(({ submission }) => submission),
-      transactions: [...transactions.values()],
-    }),
+    /** All pooled submissions. */
+    submissions: (): Submission[] => [...submissions.values()].map(({ submission }) => submission),
+    /** Of transactions and submissions: for peers that ask what waits here. */
+    ids: (): string[] => [...transactions.keys(), ...submissions.keys()],
 
     /** What a pooled submission forbids to another one. */
     conflict(submission: Submission): Fault | undefined {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { parseVerificationKey, vkHash } from "../circuits/verification-key.ts";
 import { createVerifier } from "../circuits/verify.ts";
 import { toHex } from "../consensus/primitives/bytes.ts";
-import { FaultError } from "../consensus/primitives/faults.ts";
+import { FaultError, fault, type Verdict } from "../consensus/primitives/faults.ts";
 import { nullifierOf, type Submission } from "../consensus/types/submission.ts";
 import type { GenesisDocument } from "../genesis/document.ts";
 import { genesisState } from "../genesis/state.ts";
@@ -19,11 +19,14 @@ import { createDriver } from "./driver.ts";
 import { createEvidencePool } from "./evidence.ts";
 import { createFaucet } from "./faucet.ts";
 import { createHalt } from "./halt.ts";
+import { createHeaders } from "./headers.ts";
 import { blsSecretKey, libp2pKey, loadKey } from "./keys.ts";
 import { createLag } from "./lag.ts";
 import type { Log } from "./log.ts";
 import { createMempool } from "./mempool.ts";
 import { createNetwork, type PeerInfo } from "./network/network.ts";
+import type { GossipMessage } from "./network/topics.ts";
+import { createPoolExchange, poolView } from "./pool-exchange.ts";
 import { createProofLife } from "./proof-life.ts";
 import type { ProofRecord } from "./receipts.ts";
 import { createRelayLimits } from "./relay-limits.ts";
@@ -32,6 +35,7 @@ import { createRpcServer } from "./rpc/server.ts";
 import { createSigner } from "./signer.ts";
 import { nodeStatus } from "./status.ts";
 import { openStore } from "./store/store.ts";
+import { createValidatorKeys } from "./validator-keys.ts";
 import { createVerification } from "./verification.ts";
 import { createWitness } from "./witness.ts";
 
@@ -100,11 +104,12 @@ export async function startNode(
   const counters = { verified: 0, rejected: 0 };
   let finalizedAtMs = performance.now();
 
-  const onFinalized = ({ blocks }: FinalizedEvent): void => {
+  const onFinalized = (event: FinalizedEvent): void => {
+    const { blocks } = event;
     finalizedAtMs = performance.now();
     for (const { receipt, state, height, block } of blocks) {
       counters.verified += receipt.submissions.length;
-      const pooled = mempool.all().submissions;
+      const pooled = mempool.submissions();
       const expired = mempool.onFinalized(state, receipt);
       for (const id of expired.submissions) {
         const submission = pooled.find((it) => toHex(it.outputs[0] ?? new Uint8Array(0)) === id);
@@ -131,6 +136,7 @@ export async function startNode(
       }
     }
     evidence.onFinalized(chain.final().state);
+    headers.onFinalized(event);
     void witness.onFinalized();
     changes.notify();
   };
@@ -144,6 +150,25 @@ export async function startNode(
   });
   const life = createProofLife({ chain, mempool, store });
   const answers = createAnswers(chain, store);
+  const isValidator = createValidatorKeys({ chain });
+  // What needs the network is not there yet when the network asks for the pool; no peer is, either.
+  const pool = poolView(mempool, { all: () => evidence.all() });
+
+  /** The verdict on what a peer gossips, or gives when asked; what is rejected is charged. */
+  const judge = async (message: GossipMessage, from: string): Promise<Verdict> => {
+    const verdict = await judged(message, from);
+    if (verdict.kind === "reject")
+      log.warn({ peer: from, topic: message.topic, ...verdict.fault }, "a peer relayed what is false");
+    return verdict;
+  };
+  const judged = async ({ topic, value }: GossipMessage, from: string): Promise<Verdict> => {
+    if (topic === "transactions") return admission.admit(value, from);
+    if (topic === "submissions") return admission.admitSubmission(value, from);
+    if (!limits.mayRelay(from)) return { kind: "ignore", fault: fault("rpc/busy", { peer: from }) };
+    const verdict = topic === "headers" ? headers.judge(value) : evidence.add(value, from);
+    if (verdict.kind === "reject") limits.onRejected(from, verdict.fault);
+    return verdict;
+  };
 
   const network = await createNetwork(
     {
@@ -159,26 +184,14 @@ export async function startNode(
       onVote: (vote, from) => driver.onVote(vote, from),
       onCertificate: (certificate, from) => driver.onCertificate(certificate, from),
       onProposal: (proposal, from) => driver.onProposal(proposal, from),
-      async onTransaction(transaction, from) {
-        const verdict = await admission.admit(transaction, from.peerId);
-        if (verdict.kind === "reject")
-          log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid transaction");
-      },
-      async onSubmission(submission, from) {
-        const verdict = await admission.admitSubmission(submission, from.peerId);
-        if (verdict.kind === "reject")
-          log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed an invalid submission");
-      },
-      onEvidence(it, from) {
-        if (!limits.mayRelay(from.peerId)) return;
-        const verdict = evidence.add(it, from.peerId);
-        if (verdict.kind !== "reject") return;
-        limits.onRejected(from.peerId, verdict.fault);
-        log.warn({ peer: from.peerId, ...verdict.fault }, "a peer relayed false evidence");
-      },
+      onGossip: judge,
+      onRejected: (peerId, fault) => limits.onRejected(peerId, fault),
+      points: (peerId) => limits.points(peerId),
+      isValidator,
+      pool,
       onRequest: answers,
       onPeer(event, peer) {
-        if (event === "connected") greet(peer);
+        if (event !== "disconnected") greet(event, peer);
       },
     },
   );
@@ -221,14 +234,17 @@ export async function startNode(
     onImported: (certificate) => driver.onImported(certificate),
   });
 
-  /** What a new peer must know: how far finality is, and what waits here. */
-  const greet = ({ peerId }: PeerInfo): void => {
+  const headers = createHeaders({ chain, network, catchUp });
+  const poolExchange = createPoolExchange({ chain: tag, pool, network, admit: judge, log });
+
+  /** What a new peer must know, and what it may know: a validator how far finality is, all of them what waits. */
+  const greet = (event: "connected" | "identified", { peerId }: PeerInfo): void => {
     const certificate = chain.finalCertificate();
-    if (certificate !== undefined) network.sendCertificateTo(peerId, certificate);
-    for (const it of evidence.all()) network.sendEvidenceTo(peerId, it);
-    const { transactions, submissions } = mempool.all();
-    for (const it of transactions) network.sendTransactionTo(peerId, it);
-    for (const it of submissions) network.sendSubmissionTo(peerId, it);
+    if (event === "identified") {
+      if (certificate !== undefined) network.sendCertificateTo(peerId, certificate);
+      return;
+    }
+    poolExchange.ask(peerId);
     catchUp.start();
   };
 
@@ -256,7 +272,18 @@ export async function startNode(
           (driver.positionOf(signer?.blsKey) === undefined ? 0 : 1),
         isSyncing,
         nodeStatus: () =>
-          nodeStatus(config.name, { chain, driver, network, signer, mempool, evidence, halt, lag, catchUp }),
+          nodeStatus(config.name, {
+            chain,
+            driver,
+            network,
+            signer,
+            isValidator,
+            mempool,
+            evidence,
+            halt,
+            lag,
+            catchUp,
+          }),
         faucet,
       }),
     },
@@ -272,6 +299,7 @@ export async function startNode(
       await rpc.stop();
       driver.stop();
       catchUp.stop();
+      poolExchange.stop();
       lag.stop();
       chain.stop();
       await network.stop();

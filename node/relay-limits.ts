@@ -1,8 +1,9 @@
 /**
  * What a peer may cost by relaying transactions, submissions and evidence. Who relays what it should have
- * found false itself is charged for it: past a limit its pool messages are dropped unread until enough is
+ * found false itself is charged for it: past a limit its messages are dropped unread until enough is
  * forgiven, past a harder one it is disconnected and refused. Late and duplicate messages cost nothing.
- * Made by node.ts, asked by admission.
+ * The points are also a part of the peer's gossip score (network/gossip-score.ts). Made by node.ts, asked
+ * by admission.
  */
 import type { Fault, FaultCode } from "../consensus/primitives/faults.ts";
 import { createBuckets } from "./buckets.ts";
@@ -54,6 +55,8 @@ export function createRelayLimits({ network, nowMs = () => performance.now() }: 
       charge(peerId, COST_DROPPED, isFlood ? "too many messages" : "messages after false ones");
       return false;
     },
+    /** What is held against the peer now. */
+    points: (peerId: string): number => points.level(peerId),
     /** The peer relayed what was rejected. */
     onRejected(peerId: string, { code }: Fault): void {
       charge(peerId, COSTS[code] ?? COST, code);

@@ -2,7 +2,7 @@
 import { toHex } from "../consensus/primitives/bytes.ts";
 import { describeFault, FaultError } from "../consensus/primitives/faults.ts";
 import type { ValidatorSet } from "../consensus/types/validator-set.ts";
-import type { NodeStatus } from "../rpc/node-status.ts";
+import type { NodeRole, NodeStatus } from "../rpc/node-status.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Chain } from "./chain.ts";
 import type { Driver } from "./driver.ts";
@@ -16,8 +16,10 @@ import type { Signer } from "./signer.ts";
 export type StatusComponents = {
   readonly chain: Pick<Chain, "final" | "tip">;
   readonly driver: Pick<Driver, "status" | "positionOf">;
-  readonly network: Pick<Network, "peers">;
-  readonly signer: Pick<Signer, "blockedBy"> | undefined;
+  readonly network: Pick<Network, "peers" | "gossip">;
+  readonly signer: Pick<Signer, "blockedBy" | "blsKey"> | undefined;
+  /** Whether this key is, or soon will be, a validator's. */
+  isValidator(blsKey: Uint8Array): boolean;
   readonly mempool: Pick<Mempool, "counts">;
   readonly evidence: Pick<EvidencePool, "size">;
   readonly halt: Pick<Halt, "get">;
@@ -32,8 +34,13 @@ export function nodeStatus(name: string, components: StatusComponents): NodeStat
   if (status === undefined) throw new FaultError("rpc/busy", { starting: true });
   const { self, set } = status;
   const final = chain.final();
+  const roleOf = (position: number | undefined, blsKey: Uint8Array | undefined): NodeRole => {
+    if (position !== undefined) return "validator";
+    return blsKey !== undefined && components.isValidator(blsKey) ? "validator without seat" : "follower";
+  };
   return {
     name,
+    role: roleOf(self, components.signer?.blsKey),
     ...(self === undefined ? {} : { position: self }),
     epoch: String(status.epoch),
     view: String(status.view),
@@ -45,15 +52,23 @@ export function nodeStatus(name: string, components: StatusComponents): NodeStat
     catchingUp: catchUp.wasBehindSince(performance.now()),
     signer: signerState(components, self),
     validators: { seats: set.members.length, heaviest: heaviestOf(set) },
-    peers: network.peers().map(({ peerId, address, blsKey, dropped }) => {
+    peers: network.peers().map(({ peerId, address, blsKey, score, dropped }) => {
       const position = driver.positionOf(blsKey);
-      return { peerId, address, ...(position === undefined ? {} : { position }), dropped: { ...dropped } };
+      return {
+        peerId,
+        address,
+        ...(position === undefined ? {} : { position }),
+        role: roleOf(position, blsKey),
+        score,
+        dropped: { ...dropped },
+      };
     }),
     queues: {
       inputs: status.queued,
       inputsDropped: status.dropped,
       ...mempool.counts(),
       evidence: evidence.size(),
+      gossip: network.gossip(),
     },
     lag: lag.summary(),
     missed: status.missed.map(({ epoch, view, proposer, reason, fault }) => ({
@@ -68,7 +83,12 @@ export function nodeStatus(name: string, components: StatusComponents): NodeStat
 
 /** The first thing that keeps it from signing. */
 export function signerState(
-  { signer, halt }: Pick<StatusComponents, "signer" | "halt">,
+  {
+    signer,
+    halt,
+  }: Pick<StatusComponents, "halt"> & {
+    readonly signer: Pick<Signer, "blockedBy"> | undefined;
+  },
   self: number | undefined,
 ): NodeStatus["signer"] {
   if (signer === undefined) return { state: "no key" };

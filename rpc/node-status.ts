@@ -26,11 +26,16 @@ const Signing = z.enum([
   "no key",
 ]);
 
-const Dropped = z.object({ votes: Count, blocks: Count, pool: Count, sync: Count });
+/** What a node is to the chain: who votes, who has stake and no seat now, who only follows. */
+export const NodeRole = z.enum(["validator", "validator without seat", "follower"]);
+export type NodeRole = z.infer<typeof NodeRole>;
+
+const Dropped = z.object({ votes: Count, blocks: Count, sync: Count });
 const Milliseconds = z.number().nonnegative();
 
 export const NodeStatus = z.object({
   name: z.string(),
+  role: NodeRole,
   /** Its position in this epoch's set; absent without a seat. */
   position: Count.optional(),
   epoch: Uint64,
@@ -68,6 +73,9 @@ export const NodeStatus = z.object({
       address: z.string(),
       /** A seated validator that has proved who it is. */
       position: Count.optional(),
+      role: NodeRole,
+      /** What gossip thinks of it; below 0 it is told less. */
+      score: z.number(),
       /** Frames that found a full queue. */
       dropped: Dropped,
     }),
@@ -79,6 +87,8 @@ export const NodeStatus = z.object({
     transactions: Count,
     submissions: Count,
     evidence: Count,
+    /** Gossiped messages without a verdict, and those that found no room or were judged too late. */
+    gossip: z.object({ undecided: Count, unheard: Count, late: Count }),
   }),
   /** Delay of the event loop in the last minute or two. */
   lag: z.object({ p50Ms: Milliseconds, p99Ms: Milliseconds, maxMs: Milliseconds }),

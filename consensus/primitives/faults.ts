@@ -488,6 +488,12 @@ export const FAULTS = {
     "The node cannot listen on this address.",
     "Use an address of this machine.",
   ],
+  "node/stale": [
+    7014,
+    false,
+    "The message speaks of what is final here already, or of an epoch that is not known here yet.",
+    "Nothing to do: the node asks others for what it lacks.",
+  ],
 
   "config/invalid": [8001, false, "A configuration value is invalid.", "Correct the field named."],
   "config/usage": [8002, false, "The command line is not understood.", "See --help."],

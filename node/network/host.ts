@@ -3,6 +3,7 @@
  * and the rule of who dials whom. Made and started by network.ts.
  */
 
+import type { GossipSubComponents } from "@libp2p/gossipsub";
 import type { Connection, Libp2p, PeerId, PrivateKey } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { peerIdFromString } from "@libp2p/peer-id";
@@ -33,8 +34,12 @@ export type HostOptions = {
   readonly isRefused: (peerId: PeerId) => boolean;
 };
 
-export async function createHost({ listen, privateKey, isRefused }: HostOptions): Promise<Libp2p> {
-  return createLibp2p({
+/** Shows the host's parts to gossip.ts; libp2p gives them to services only. */
+type Parts = { readonly parts: { readonly components: GossipSubComponents } };
+export type Host = Libp2p<Parts>;
+
+export async function createHost({ listen, privateKey, isRefused }: HostOptions): Promise<Host> {
+  return createLibp2p<Parts>({
     start: false,
     privateKey,
     addresses: { listen: [listen] },
@@ -48,6 +53,7 @@ export async function createHost({ listen, privateKey, isRefused }: HostOptions)
       maxParallelDials: 64,
       dialTimeout: DIAL_TIMEOUT_MS,
     },
+    services: { parts: (components: GossipSubComponents) => ({ components }) },
     // A machine busy with proofs answers late; only a silence of many seconds is a dead peer.
     connectionMonitor: { pingInterval: 10_000, pingTimeout: { minTimeout: 15_000, maxTimeout: 30_000 } },
     connectionGater: {

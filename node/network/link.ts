@@ -14,13 +14,13 @@ const MIB = 1024 * 1024;
 const QUEUES = {
   votes: { framesMax: 1024, bytesMax: MIB },
   blocks: { framesMax: 8, bytesMax: 8 * MIB },
-  pool: { framesMax: 1024, bytesMax: 4 * MIB },
   sync: { framesMax: 64, bytesMax: MIB },
 } as const;
 
 export type Protocol = keyof typeof QUEUES;
-export const PROTOCOLS = ["votes", "blocks", "pool", "sync"] as const satisfies readonly Protocol[];
-export const protocolId = (chainId: string, protocol: Protocol): string => `/zkp/${chainId}/${protocol}/1`;
+export const PROTOCOLS = ["votes", "blocks", "sync"] as const satisfies readonly Protocol[];
+export const protocolId = (chainId: string, protocol: Protocol | "pool"): string =>
+  `/zkp/${chainId}/${protocol}/1`;
 
 export type PeerInfo = {
   readonly peerId: string;
@@ -32,8 +32,6 @@ export type Link = {
   readonly id: PeerId;
   /** Replaced, never written to, when the peer says its hello. */
   info: PeerInfo;
-  /** How often it misbehaved on this connection. */
-  strikes: number;
   readonly channels: Readonly<Record<Protocol, Channel>>;
   readonly requester: Requester;
   stop(): void;
@@ -75,11 +73,10 @@ export function createLink({ id, chainId, hello }: LinkOptions, components: Link
       }),
     onStreamLost: () => requester.onStreamLost(),
   });
-  const channels = { votes: channelTo("votes"), blocks: channelTo("blocks"), pool: channelTo("pool"), sync };
+  const channels = { votes: channelTo("votes"), blocks: channelTo("blocks"), sync };
   const link: Link = {
     id,
     info: { peerId, blsKey: undefined },
-    strikes: 0,
     channels,
     requester,
     stop() {

@@ -11,7 +11,6 @@ import {
   CertificateType,
   OptionalCertificateType,
 } from "../../consensus/types/certificate.ts";
-import { type Evidence, EvidenceType } from "../../consensus/types/evidence.ts";
 import {
   Bytes32,
   Bytes48,
@@ -23,8 +22,6 @@ import {
   uint32,
   ViewType,
 } from "../../consensus/types/ssz.ts";
-import { type Submission, SubmissionType } from "../../consensus/types/submission.ts";
-import { type Transaction, TransactionType } from "../../consensus/types/transaction.ts";
 import { type Vote, VoteType } from "../../consensus/types/vote.ts";
 
 const KIB = 1024;
@@ -33,8 +30,6 @@ export const FRAME_BYTES_MAX = {
   votes: 4 * KIB,
   /** A block of 2 MiB and 256 nullifications. */
   blocks: 2560 * KIB,
-  /** A holdout reveal of 64 slices is 94 kB, a submission with all its outputs 34 kB. */
-  pool: 128 * KIB,
   request: 1 * KIB,
   response: 2560 * KIB,
 } as const;
@@ -56,12 +51,6 @@ export type VotesMessage =
   | { readonly selector: 1; readonly value: Vote }
   | { readonly selector: 2; readonly value: Certificate };
 
-const PoolUnion = new UnionType([TransactionType, SubmissionType, EvidenceType]);
-export type PoolMessage =
-  | { readonly selector: 0; readonly value: Transaction }
-  | { readonly selector: 1; readonly value: Submission }
-  | { readonly selector: 2; readonly value: Evidence };
-
 type Encodable<T> = { serialize(value: T): Uint8Array };
 const encoder =
   <T>(type: unknown) =>
@@ -71,9 +60,6 @@ const encoder =
 export const encodeVotesMessage = encoder<VotesMessage>(VotesUnion);
 export const decodeVotesMessage = (bytes: Uint8Array): VotesMessage | undefined =>
   decode(VotesUnion, bytes) as VotesMessage | undefined;
-export const encodePoolMessage = encoder<PoolMessage>(PoolUnion);
-export const decodePoolMessage = (bytes: Uint8Array): PoolMessage | undefined =>
-  decode(PoolUnion, bytes) as PoolMessage | undefined;
 export const encodeProposal = encoder<Proposal>(ProposalType);
 
 export type Request =

@@ -1,58 +1,51 @@
 /**
- * The node's network: direct, authenticated, long-lived streams to every connected peer. Made by
- * node/main; the driver sends votes, certificates and proposals through it, admission transactions and
- * submissions, catch-up its requests. It checks encodings and hellos and nothing else: what a message
- * means is decided by the handlers.
+ * The node's network: direct, authenticated, long-lived streams among validators, gossip among all, and
+ * questions to any peer. Made by node.ts; the driver sends votes, certificates and proposals through it,
+ * admission publishes, catch-up asks. It checks encodings, hellos and seats and nothing else: what a
+ * message means is decided by the handlers.
  *
- * | protocol                 | carries                               | queue to each peer |
- * |--------------------------|---------------------------------------|--------------------|
- * | /zkp/<chain id>/votes/1  | hello, votes, certificates            | 1024 frames        |
- * | /zkp/<chain id>/blocks/1 | proposals                             | 8 MiB              |
- * | /zkp/<chain id>/pool/1   | transactions, submissions             | 1024 frames, 4 MiB |
- * | /zkp/<chain id>/sync/1   | requests, and their answers coming back | 64 requests      |
+ * | protocol                 | carries                                 | to                | queue to each peer |
+ * |--------------------------|-----------------------------------------|-------------------|--------------------|
+ * | /zkp/<chain id>/votes/1  | hello, votes, certificates              | validators        | 1024 frames        |
+ * | /zkp/<chain id>/blocks/1 | proposals                               | validators        | 8 MiB              |
+ * | /zkp/<chain id>/sync/1   | requests, and their answers coming back | whoever is asked  | 64 requests        |
+ * | /zkp/<chain id>/pool/1   | one question a stream, see pool.ts      | whoever is asked  |                    |
+ * | /meshsub/1.2.0           | topics, see topics.ts                   | all               | 8 MiB              |
  *
- * A peer that is not connected is sent nothing; on `connected` the node sends it what it must know.
+ * The hello goes to everybody. A peer that is not connected is sent nothing; on `connected` and
+ * `identified` the node sends it what it must know.
  */
-import type { Connection, Libp2p, PeerId, PrivateKey, Stream } from "@libp2p/interface";
-import { equalBytes, toHex } from "../../consensus/primitives/bytes.ts";
-import { FaultError } from "../../consensus/primitives/faults.ts";
+import type { Connection, PrivateKey, Stream } from "@libp2p/interface";
+import { type Fault, FaultError, fault, type Verdict } from "../../consensus/primitives/faults.ts";
 import { decodeProposal, type Proposal } from "../../consensus/types/block.ts";
 import type { Certificate } from "../../consensus/types/certificate.ts";
-import type { Evidence } from "../../consensus/types/evidence.ts";
-import type { Submission } from "../../consensus/types/submission.ts";
-import type { Transaction } from "../../consensus/types/transaction.ts";
 import type { Vote } from "../../consensus/types/vote.ts";
 import type { Log } from "../log.ts";
 import { encodeFrame, readFrames } from "./frames.ts";
-import { isHello } from "./hello.ts";
+import { createGossip } from "./gossip.ts";
 import { createDialler, createHost, type Dialler, isOpen, parseTarget, startHost } from "./host.ts";
-import { createLink, type Link, type PeerInfo, PROTOCOLS, type Protocol, protocolId } from "./link.ts";
+import { type Link, type PeerInfo, PROTOCOLS, type Protocol, protocolId } from "./link.ts";
 import {
-  decodePoolMessage,
   decodeVotesMessage,
-  encodePoolMessage,
   encodeProposal,
   encodeVotesMessage,
   FRAME_BYTES_MAX,
-  type Hello,
   type Request,
   type Response,
   type ResponseTo,
 } from "./messages.ts";
+import { createPeers, type PeerEvent } from "./peers.ts";
+import { createPenalties } from "./penalties.ts";
+import { answerPool, askPool, POOL_QUESTION_BYTES_MAX, type PoolQuestion, type PoolView } from "./pool.ts";
 import { answerRequest, REQUESTS_AT_ONCE } from "./sync.ts";
+import type { GossipMessage } from "./topics.ts";
 
 /** One is used; the others cover streams that are just being replaced. */
 const INBOUND_STREAMS_MAX = 4;
-/** Transactions and submissions of one peer that may be under admission at once. */
-const POOL_IN_FLIGHT_MAX = 64;
-/** A peer that misbehaves so often on one connection is disconnected and refused for a while. */
-const STRIKES_MAX = 3;
-const REFUSED_MS = 10_000;
-const REFUSED_MAX = 1024;
+/** The selector of a hello, the first byte of a message on votes. */
+const HELLO = 0;
 
 export type { PeerInfo } from "./link.ts";
-
-export type PeerEvent = "connected" | "identified" | "disconnected";
 
 export type NetworkOptions = {
   /** The chain's 32-byte tag. */
@@ -74,11 +67,17 @@ export type NetworkComponents = {
   onVote(vote: Vote, from: PeerInfo): void;
   onCertificate(certificate: Certificate, from: PeerInfo): void;
   onProposal(proposal: Proposal, from: PeerInfo): void;
-  /** At most 64 promises of a peer are pending; meanwhile its stream is paused. */
-  onTransaction(transaction: Transaction, from: PeerInfo): void | Promise<void>;
-  onSubmission(submission: Submission, from: PeerInfo): void | Promise<void>;
-  onEvidence(evidence: Evidence, from: PeerInfo): void;
-  /** Undefined is "no answer". At most 4 of a peer are pending. Keep to RESPONSE_BYTES_MAX. */
+  /** What a peer gossips; passed on if it is accepted. At most 64 of a peer are pending. */
+  onGossip(message: GossipMessage, peerId: string): Verdict | Promise<Verdict>;
+  /** A peer gossiped what is not even well-formed. */
+  onRejected(peerId: string, fault: Fault): void;
+  /** What relay-limits holds against a peer. */
+  points(peerId: string): number;
+  /** Whether this key is, or soon will be, a validator's: who gets and may send votes and proposals. */
+  isValidator(blsKey: Uint8Array): boolean;
+  /** What waits here, for peers that ask. */
+  readonly pool: PoolView;
+  /** Undefined is "no answer". At most 4 of a stream and 8 of a peer are pending. Keep to RESPONSE_BYTES_MAX. */
   onRequest(request: Request, from: PeerInfo): Promise<Response | undefined>;
   readonly onPeer?: (event: PeerEvent, peer: PeerInfo) => void;
   readonly log: Log;
@@ -87,6 +86,8 @@ export type NetworkComponents = {
 export type PeerStatus = PeerInfo & {
   /** Of the connection, as this machine sees it. */
   readonly address: string;
+  /** What gossip thinks of it; below 0 it is told less, see gossip-score.ts. */
+  readonly score: number;
   /** Frames that found a full queue, by protocol. */
   readonly dropped: Readonly<Record<Protocol, number>>;
 };
@@ -95,16 +96,14 @@ export type Network = Awaited<ReturnType<typeof createNetwork>>;
 
 export async function createNetwork(options: NetworkOptions, components: NetworkComponents) {
   const { chain, chainId, listen, identity } = options;
-  const { log, onPeer } = components;
-  const links = new Map<string, Link>();
-  /** Until when peers that misbehaved are refused. */
-  const refused = new Map<string, number>();
+  const { log, onPeer, isValidator } = components;
   const targets = options.peers.map(parseTarget);
+  const penalties = createPenalties();
 
-  const host: Libp2p = await createHost({
+  const host = await createHost({
     listen,
     privateKey: options.privateKey,
-    isRefused: (id) => (refused.get(id.toString()) ?? 0) > performance.now(),
+    isRefused: (id) => penalties.isRefused(id.toString()),
   });
   const dialler: Dialler = createDialler(host, targets, log);
   const hello =
@@ -120,62 +119,37 @@ export async function createNetwork(options: NetworkOptions, components: Network
           }),
         );
 
-  const connectionsTo = (id: PeerId): Connection[] => host.getConnections(id).filter(isOpen);
-  const open = (id: PeerId, protocol: string, signal: AbortSignal): Promise<Stream> => {
-    const [connection] = connectionsTo(id);
-    if (connection === undefined) throw new FaultError("node/peer-lost", { peerId: id.toString() });
-    return connection.newStream(protocol, { signal });
-  };
+  const peers = createPeers(
+    { chain, chainId, hello },
+    {
+      host,
+      penalties,
+      isValidator,
+      onLink: (event, { id }) => (event === "connected" ? gossip.attach(id) : gossip.detach(id)),
+      onPeer,
+      log,
+    },
+  );
+  const gossip = createGossip(
+    { chainId },
+    {
+      host: host.services.parts.components,
+      connectionsTo: peers.connectionsTo,
+      judge: components.onGossip,
+      onMalformed: (peerId, code) => components.onRejected(peerId, fault(code)),
+      onFlood: peers.cutOff,
+      points: components.points,
+      log,
+    },
+  );
 
-  const connect = (id: PeerId): Link => {
-    const peerId = id.toString();
-    const known = links.get(peerId);
-    if (known !== undefined) return known;
-    const link = createLink(
-      { id, chainId, hello },
-      { open: async (protocol, signal) => open(id, protocol, signal), onMisbehaviour: strike, log },
-    );
-    links.set(peerId, link);
-    log.info({ peer: peerId }, "peer connected");
-    onPeer?.("connected", link.info);
-    return link;
-  };
-  const disconnect = (id: PeerId): void => {
-    const link = links.get(id.toString());
-    if (link === undefined || connectionsTo(id).length > 0) return;
-    links.delete(link.info.peerId);
-    link.stop();
-    log.info({ peer: link.info.peerId }, "peer disconnected");
-    onPeer?.("disconnected", link.info);
-  };
-
-  const refuse = ({ id, info: { peerId } }: Link, reason: string): void => {
-    if (refused.size >= REFUSED_MAX) refused.delete(refused.keys().next().value ?? "");
-    refused.set(peerId, performance.now() + REFUSED_MS);
-    for (const connection of connectionsTo(id)) connection.abort(new Error(reason));
-  };
-  const strike = (link: Link, protocol: Protocol, reason: string): void => {
-    link.strikes += 1;
-    log.warn({ peer: link.info.peerId, protocol, reason, strikes: link.strikes }, "peer misbehaves");
-    if (link.strikes >= STRIKES_MAX) refuse(link, reason);
-  };
-
-  const onHello = (link: Link, message: Hello): boolean => {
-    const { blsKey } = link.info;
-    if (blsKey !== undefined) return equalBytes(blsKey, message.blsKey); // said again on a new stream
-    if (!isHello(chain, link.id.toMultihash().bytes, message)) return false;
-    link.info = { ...link.info, blsKey: message.blsKey };
-    log.info({ peer: link.info.peerId, blsKey: toHex(message.blsKey) }, "peer identified");
-    onPeer?.("identified", link.info);
-    return true;
-  };
   const onVotesMessage = (link: Link, bytes: Uint8Array): boolean => {
     const message = decodeVotesMessage(bytes);
     switch (message?.selector) {
       case undefined:
         return false;
       case 0:
-        return onHello(link, message.value);
+        return peers.onHello(link, message.value);
       case 1:
         components.onVote(message.value, link.info);
         return true;
@@ -190,52 +164,68 @@ export async function createNetwork(options: NetworkOptions, components: Network
     components.onProposal(proposal, link.info);
     return true;
   };
-  const onPoolMessage = (link: Link, bytes: Uint8Array): boolean | Promise<void> => {
-    const message = decodePoolMessage(bytes);
-    if (message === undefined) return false;
-    if (message.selector === 2) {
-      components.onEvidence(message.value, link.info);
+  /** Only validators are listened to, and others are not even decoded, but for their hello. */
+  const ofValidators =
+    (onMessage: (link: Link, bytes: Uint8Array) => boolean, isFree: (bytes: Uint8Array) => boolean) =>
+    (link: Link, bytes: Uint8Array): boolean => {
+      if (peers.isValidator(link) || isFree(bytes)) return onMessage(link, bytes);
+      const { peerId } = link.info;
+      if (penalties.isTooMuchUnseated(peerId, bytes.length)) peers.cutOff(peerId, "votes without a seat");
       return true;
-    }
-    const admitted =
-      message.selector === 0
-        ? components.onTransaction(message.value, link.info)
-        : components.onSubmission(message.value, link.info);
-    return (
-      admitted?.catch((error: unknown) => {
-        log.error({ peer: link.info.peerId, error: String(error) }, "admission failed");
-      }) ?? true
-    );
-  };
+    };
 
   /** How each protocol's inbound streams are read. */
   const inbound = {
-    votes: { bytesMax: FRAME_BYTES_MAX.votes, inFlightMax: 1, onMessage: onVotesMessage },
-    blocks: { bytesMax: FRAME_BYTES_MAX.blocks, inFlightMax: 1, onMessage: onBlocksMessage },
-    pool: { bytesMax: FRAME_BYTES_MAX.pool, inFlightMax: POOL_IN_FLIGHT_MAX, onMessage: onPoolMessage },
+    votes: {
+      bytesMax: FRAME_BYTES_MAX.votes,
+      inFlightMax: 1,
+      onMessage: ofValidators(onVotesMessage, ([selector]) => selector === HELLO),
+    },
+    blocks: {
+      bytesMax: FRAME_BYTES_MAX.blocks,
+      inFlightMax: 1,
+      onMessage: ofValidators(onBlocksMessage, () => false),
+    },
     sync: {
       bytesMax: FRAME_BYTES_MAX.request,
       inFlightMax: REQUESTS_AT_ONCE,
       onMessage: (link: Link, bytes: Uint8Array, stream: Stream) =>
-        answerRequest(bytes, stream, (request) => components.onRequest(request, link.info), log),
+        answerRequest(
+          bytes,
+          stream,
+          (request) => penalties.answering(link.info.peerId, () => components.onRequest(request, link.info)),
+          log,
+        ),
+    },
+    pool: {
+      bytesMax: POOL_QUESTION_BYTES_MAX,
+      inFlightMax: 1,
+      onMessage: (link: Link, bytes: Uint8Array, stream: Stream) =>
+        answerPool(
+          bytes,
+          stream,
+          (answer) => penalties.answering(link.info.peerId, answer),
+          components.pool,
+          log,
+        ),
     },
   } as const satisfies Record<
-    Protocol,
+    Protocol | "pool",
     {
       bytesMax: number;
       inFlightMax: number;
       onMessage: (link: Link, bytes: Uint8Array, stream: Stream) => boolean | Promise<void>;
     }
   >;
-  const accept = (protocol: Protocol, stream: Stream, connection: Connection): void => {
+  const accept = (protocol: Protocol | "pool", stream: Stream, connection: Connection): void => {
     if (!isOpen(connection)) return;
-    const link = connect(connection.remotePeer);
+    const link = peers.connect(connection.remotePeer);
     const { bytesMax, inFlightMax, onMessage } = inbound[protocol];
     readFrames(stream, {
       bytesMax,
       inFlightMax,
       onMessage: (bytes) => onMessage(link, bytes, stream),
-      onMisbehaviour: (reason) => strike(link, protocol, reason),
+      onMisbehaviour: (reason) => peers.strike(link, protocol, reason),
     });
     stream.addEventListener("remoteCloseWrite", () => {
       stream
@@ -244,12 +234,18 @@ export async function createNetwork(options: NetworkOptions, components: Network
     });
   };
 
-  const toAll = (protocol: Protocol, message: Uint8Array, except?: string): void => {
+  const isValidatorHere = (): boolean => identity !== undefined && isValidator(identity.blsKey);
+  /** From a validator to validators: a follower has nothing to say to them here, and they nothing to it. */
+  const toAll = (protocol: Protocol, message: Uint8Array): void => {
+    if (!isValidatorHere()) return;
     const frame = encodeFrame(message);
-    for (const link of links.values()) if (link.info.peerId !== except) link.channels[protocol].send(frame);
+    for (const link of peers.all()) if (peers.isValidator(link)) link.channels[protocol].send(frame);
   };
-  const toOne = (protocol: Protocol, peerId: string, message: Uint8Array): boolean =>
-    links.get(peerId)?.channels[protocol].send(encodeFrame(message)) ?? false;
+  const toOne = (protocol: Protocol, peerId: string, message: Uint8Array): boolean => {
+    const link = peers.get(peerId);
+    if (link === undefined || !isValidatorHere() || !peers.isValidator(link)) return false;
+    return link.channels[protocol].send(encodeFrame(message));
+  };
   const voteMessage = (value: Vote): Uint8Array => encodeVotesMessage({ selector: 1, value });
   const certificateMessage = (value: Certificate): Uint8Array => encodeVotesMessage({ selector: 2, value });
 
@@ -257,7 +253,8 @@ export async function createNetwork(options: NetworkOptions, components: Network
     peerId: host.peerId.toString(),
     /** Listens and begins to dial. Throws node/port-in-use, node/listen-failed. */
     async start(): Promise<void> {
-      for (const protocol of PROTOCOLS) {
+      await gossip.start();
+      for (const protocol of [...PROTOCOLS, "pool"] as const) {
         await host.handle(
           protocolId(chainId, protocol),
           (stream, connection) => accept(protocol, stream, connection),
@@ -267,60 +264,53 @@ export async function createNetwork(options: NetworkOptions, components: Network
           },
         );
       }
-      host.addEventListener("peer:connect", ({ detail }) => void connect(detail));
-      host.addEventListener("peer:disconnect", ({ detail }) => disconnect(detail));
+      host.addEventListener("peer:connect", ({ detail }) => void peers.connect(detail));
+      host.addEventListener("peer:disconnect", ({ detail }) => peers.disconnect(detail));
       await startHost(host, listen);
       dialler.start();
     },
     async stop(): Promise<void> {
       dialler.stop();
+      await gossip.stop();
       await host.stop();
-      for (const link of [...links.values()]) disconnect(link.id);
+      for (const { id } of peers.all()) peers.disconnect(id);
     },
     sendVote: (vote: Vote): void => toAll("votes", voteMessage(vote)),
     sendCertificate: (certificate: Certificate): void => toAll("votes", certificateMessage(certificate)),
     sendProposal: (proposal: Proposal): void => toAll("blocks", encodeProposal(proposal)),
-    /** The three to one peer; false if it is not connected or its queue lost a frame. */
+    /** The three to one peer; false if it is no connected validator or its queue lost a frame. */
     sendVoteTo: (peerId: string, vote: Vote): boolean => toOne("votes", peerId, voteMessage(vote)),
     sendCertificateTo: (peerId: string, certificate: Certificate): boolean =>
       toOne("votes", peerId, certificateMessage(certificate)),
     sendProposalTo: (peerId: string, proposal: Proposal): boolean =>
       toOne("blocks", peerId, encodeProposal(proposal)),
-    sendTransaction: (transaction: Transaction, exceptPeerId?: string): void =>
-      toAll("pool", encodePoolMessage({ selector: 0, value: transaction }), exceptPeerId),
-    sendSubmission: (submission: Submission, exceptPeerId?: string): void =>
-      toAll("pool", encodePoolMessage({ selector: 1, value: submission }), exceptPeerId),
-    sendEvidence: (evidence: Evidence, exceptPeerId?: string): void =>
-      toAll("pool", encodePoolMessage({ selector: 2, value: evidence }), exceptPeerId),
-    sendEvidenceTo: (peerId: string, evidence: Evidence): boolean =>
-      toOne("pool", peerId, encodePoolMessage({ selector: 2, value: evidence })),
-    /** The two to one peer; false if it is not connected or its queue lost a frame. */
-    sendTransactionTo: (peerId: string, value: Transaction): boolean =>
-      toOne("pool", peerId, encodePoolMessage({ selector: 0, value })),
-    sendSubmissionTo: (peerId: string, value: Submission): boolean =>
-      toOne("pool", peerId, encodePoolMessage({ selector: 1, value })),
+    /** Gossips what was found valid here; once is enough. */
+    publish: (message: GossipMessage): void => gossip.publish(message),
+    /** What waits at a peer. Throws node/peer-lost, node/request-timeout, node/request-refused. */
+    async askPool(peerId: string, question: PoolQuestion): Promise<Uint8Array> {
+      const link = peers.get(peerId);
+      if (link === undefined) throw new FaultError("node/peer-lost", { peerId });
+      return askPool(peerId, question, (signal) => peers.open(link.id, protocolId(chainId, "pool"), signal));
+    },
     /** Throws node/peer-lost, node/request-timeout, node/request-refused, rpc/busy. */
     async request<R extends Request>(peerId: string, request: R): Promise<ResponseTo<R>> {
-      const link = links.get(peerId);
+      const link = peers.get(peerId);
       if (link === undefined) throw new FaultError("node/peer-lost", { peerId });
       return link.requester.request(request);
     },
     /** Disconnects a peer whose messages were well-formed and wrong too often, and refuses it for a while. */
-    blame(peerId: string, reason: string): void {
-      const link = links.get(peerId);
-      if (link === undefined) return;
-      log.warn({ peer: peerId, reason }, "peer cut off");
-      refuse(link, reason);
-    },
+    blame: peers.cutOff,
+    /** Gossip of all peers: what is undecided, and what was not looked at or judged too late since the start. */
+    gossip: gossip.counts,
     /** Connected peers. */
     peers: (): PeerStatus[] =>
-      [...links.values()].map(({ id, info, channels }) => ({
+      peers.all().map(({ id, info, channels }) => ({
         ...info,
-        address: connectionsTo(id)[0]?.remoteAddr.toString() ?? "",
+        address: peers.connectionsTo(id)[0]?.remoteAddr.toString() ?? "",
+        score: gossip.score(info.peerId),
         dropped: {
           votes: channels.votes.dropped(),
           blocks: channels.blocks.dropped(),
-          pool: channels.pool.dropped(),
           sync: channels.sync.dropped(),
         },
       })),

@@ -76,7 +76,7 @@ function caughtUp(node: Chain, height: number, answers: ReturnType<typeof create
   const catchUp = createCatchUp({
     chain: node,
     network: {
-      peers: () => [{ ...PEER, dropped: { votes: 0, blocks: 0, pool: 0, sync: 0 } }],
+      peers: () => [{ ...PEER, score: 0, dropped: { votes: 0, blocks: 0, sync: 0 } }],
       async request<R extends Request>(_peer: string, request: R): Promise<ResponseTo<R>> {
         const answer = await answers(request);
         invariant(answer !== undefined, "the source answers");

@@ -66,12 +66,7 @@ function open(link: Link = genesis) {
         return checks.map((_, i) => proofs[i]);
       },
     },
-    network: {
-      sendTransaction: (_, except) =>
-        log.push(`transaction sent${except === undefined ? "" : ` except ${except}`}`),
-      sendSubmission: (_, except) =>
-        log.push(`submission sent${except === undefined ? "" : ` except ${except}`}`),
-    },
+    network: { publish: ({ topic }) => log.push(`published to ${topic}`) },
     limits: {
       mayRelay: (peer) => peer !== "muted",
       onRejected: (peer, { code }) => log.push(`${peer} charged for ${code}`),
@@ -102,10 +97,10 @@ const codeOf = (verdict: Verdict): string =>
 describe("a submission", () => {
   const good = submissionOf(chain, genesis.state, 0, 0);
 
-  test("that is right is verified once, pooled and passed on to all but its sender", async () => {
+  test("that is right is verified once, pooled and gossiped", async () => {
     const { admission, log, mempool } = open();
-    assert.equal(codeOf(await admission.admitSubmission(good, "peer")), "accept");
-    assert.deepEqual(log, ["proof", "submission sent except peer", "pooled"]);
+    assert.equal(codeOf(await admission.admitSubmission(good)), "accept");
+    assert.deepEqual(log, ["proof", "published to submissions", "pooled"]);
     assert.equal(codeOf(await admission.admitSubmission(good)), "accept");
     assert.equal(log.length, 3, "the second time costs nothing and is not sent again");
     assert.equal(mempool.counts().submissions, 1);
@@ -256,7 +251,7 @@ describe("a submission", () => {
         verifyProofs: () => Promise.reject(new Error("worker died")),
         verifyEvidence: () => Promise.reject(new Error("worker died")),
       },
-      network: { sendTransaction: () => {}, sendSubmission: () => {} },
+      network: { publish: () => {} },
       limits: { mayRelay: () => true, onRejected: () => {} },
       onRejected: () => {},
       onPooled: () => {},
@@ -271,12 +266,18 @@ describe("a transaction", () => {
   const pay = (nonce: number, amount = 1n, fee = 10_000n): Transaction =>
     sign(chain, alice, nonce, transferOf(to, amount), fee);
 
-  test("that is right is pooled once and passed on", () => {
+  test("that is right is pooled once and gossiped", () => {
     const { admission, log } = open();
-    assert.equal(codeOf(admission.admitTransaction(pay(0), "peer")), "accept");
-    assert.deepEqual(log, ["signature", "transaction sent except peer", "pooled"]);
+    assert.equal(codeOf(admission.admitTransaction(pay(0))), "accept");
+    assert.deepEqual(log, ["signature", "published to transactions", "pooled"]);
     assert.equal(codeOf(admission.admitTransaction(pay(0))), "accept");
     assert.equal(log.length, 3);
+  });
+
+  test("of a peer is not published again: its verdict passes it on", () => {
+    const { admission, log } = open();
+    assert.equal(codeOf(admission.admitTransaction(pay(0), "peer")), "accept");
+    assert.deepEqual(log, ["signature", "pooled"]);
   });
 
   test("may wait for those before it, but not for more than 64", () => {

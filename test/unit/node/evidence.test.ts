@@ -7,7 +7,7 @@ import type { Evidence } from "../../../consensus/types/evidence.ts";
 import { nullifySubject, type Vote, VoteKind } from "../../../consensus/types/vote.ts";
 import { createEvidencePool } from "../../../node/evidence.ts";
 import { createLogger } from "../../../node/log.ts";
-import { decodePoolMessage, encodePoolMessage } from "../../../node/network/messages.ts";
+import { decodeGossip, encodeGossip, type GossipMessage } from "../../../node/network/topics.ts";
 import { openStore } from "../../../node/store/store.ts";
 import { createWitness } from "../../../node/witness.ts";
 import { CHAIN, createChain, hashOf, person, subject, type TestChain, voteOf } from "../state/chain.ts";
@@ -25,18 +25,21 @@ function chainOf(chain: TestChain) {
 }
 
 function poolOf(chain: TestChain) {
-  const sent: (string | undefined)[] = [];
-  const network = { sendEvidence: (_: Evidence, except?: string): void => void sent.push(except) };
+  const sent: GossipMessage[] = [];
+  const network = { publish: (message: GossipMessage): void => void sent.push(message) };
   return { pool: createEvidencePool({ chain: chainOf(chain), network, log }), sent };
 }
 
-test("a piece is taken once, sent on to all but its sender, and leaves when it was included", () => {
+test("a piece is taken once, gossiped if it was found here, and leaves when it was included", () => {
   const chain = createChain();
   const { pool, sent } = poolOf(chain);
   const evidence = pair(notarize(1, 1), notarize(1, 2));
-  assert.equal(pool.add(evidence, "somebody").kind, "accept");
   assert.equal(pool.add(evidence).kind, "accept");
-  assert.deepEqual(sent, ["somebody"]);
+  assert.equal(pool.add(evidence).kind, "accept");
+  assert.deepEqual(sent, [{ topic: "evidence", value: evidence }]);
+  const other = pair(notarize(2, 1), notarize(2, 2));
+  assert.equal(poolOf(chain).pool.add(other, "somebody").kind, "accept");
+  assert.equal(sent.length, 1, "what a peer gossiped is passed on by its verdict");
   assert.deepEqual(pool.candidates(chain.state), [evidence]);
   chain.block([], pool.candidates(chain.state));
   assert.deepEqual(pool.candidates(chain.state), []);
@@ -60,11 +63,12 @@ test("what is forged or honest is refused, and blamed on whoever relayed it", ()
   assert.deepEqual(sent, []);
 });
 
-test("travels among the pool's messages", () => {
+test("travels by gossip", () => {
   const value = pair(notarize(1, 1), notarize(1, 2));
-  const bytes = encodePoolMessage({ selector: 2, value });
-  assert.deepEqual(decodePoolMessage(bytes), { selector: 2, value });
-  assert.equal(decodePoolMessage(fromHex("0x0205")), undefined);
+  const bytes = encodeGossip({ topic: "evidence", value });
+  assert.deepEqual(decodeGossip("evidence", bytes), { topic: "evidence", value });
+  assert.equal(decodeGossip("transactions", bytes), undefined);
+  assert.equal(decodeGossip("evidence", fromHex("0x0205")), undefined);
 });
 
 async function witnessOf(t: TestContext, chain: TestChain, dir?: string) {

@@ -1,26 +1,15 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { type FaultCode, FaultError } from "../../../consensus/primitives/faults.ts";
 import { Epoch, Height, View } from "../../../consensus/primitives/units.ts";
 import type { Proposal } from "../../../consensus/types/block.ts";
 import { ProposalType } from "../../../consensus/types/block.ts";
-import type { Certificate } from "../../../consensus/types/certificate.ts";
-import type { Submission } from "../../../consensus/types/submission.ts";
-import type { Transaction } from "../../../consensus/types/transaction.ts";
-import type { Vote } from "../../../consensus/types/vote.ts";
-import { blsSecretKey, devKey, libp2pKey, peerIdOf } from "../../../node/keys.ts";
-import { silentLog } from "../../../node/log.ts";
+import { blsSecretKey, devKey } from "../../../node/keys.ts";
 import { encodeFrame } from "../../../node/network/frames.ts";
 import { helloRoot } from "../../../node/network/hello.ts";
-import { createHost, parseTarget } from "../../../node/network/host.ts";
+import { parseTarget } from "../../../node/network/host.ts";
 import { encodeVotesMessage, type Response } from "../../../node/network/messages.ts";
-import {
-  createNetwork,
-  type Network,
-  type NetworkComponents,
-  type PeerInfo,
-} from "../../../node/network/network.ts";
+import { addressOf, blsKeyOf, createNode, freePort, helloOf, mesh, stranger } from "./hosts.ts";
 import {
   block,
   bytes,
@@ -34,105 +23,6 @@ import {
   until,
   vote,
 } from "./samples.ts";
-
-type Received = {
-  votes: { vote: Vote; from: PeerInfo }[];
-  certificates: Certificate[];
-  proposals: Proposal[];
-  transactions: Transaction[];
-  submissions: Submission[];
-  events: string[];
-};
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-const blsKeyOf = (label: string): Uint8Array => devKey("bls", label).publicKey;
-
-type NodeOptions = {
-  port: number;
-  peers: readonly string[];
-  identity?: boolean;
-  handlers?: Partial<NetworkComponents>;
-};
-
-async function createNode(
-  label: string,
-  options: NodeOptions,
-): Promise<{ network: Network; received: Received }> {
-  const received: Received = {
-    votes: [],
-    certificates: [],
-    proposals: [],
-    transactions: [],
-    submissions: [],
-    events: [],
-  };
-  const secretKey = blsSecretKey(devKey("bls", label).seed);
-  const network = await createNetwork(
-    {
-      chain: CHAIN,
-      chainId: "test",
-      listen: `/ip4/127.0.0.1/tcp/${options.port}`,
-      peers: options.peers,
-      privateKey: await libp2pKey(devKey("network", label).seed),
-      ...(options.identity === false
-        ? {}
-        : {
-            identity: {
-              blsKey: blsKeyOf(label),
-              signHello: (peerId) => secretKey.sign(helloRoot(CHAIN, peerId)).toBytes(),
-            },
-          }),
-    },
-    {
-      onVote: (it, from) => void received.votes.push({ vote: it, from }),
-      onCertificate: (it) => void received.certificates.push(it),
-      onProposal: (it) => void received.proposals.push(it),
-      onTransaction: (it) => void received.transactions.push(it),
-      onSubmission: (it) => void received.submissions.push(it),
-      onEvidence: () => undefined,
-      onRequest: async () => undefined,
-      onPeer: (event, { peerId }) => void received.events.push(`${event} ${peerId}`),
-      log: silentLog,
-      ...options.handlers,
-    },
-  );
-  return { network, received };
-}
-
-async function addressOf(label: string, port: number): Promise<string> {
-  return `/ip4/127.0.0.1/tcp/${port}/p2p/${peerIdOf(await libp2pKey(devKey("network", label).seed))}`;
-}
-
-/** Connected nodes that know each other's keys. */
-async function mesh(t: TestContext, count: number, handlers?: Partial<NetworkComponents>) {
-  const labels = Array.from({ length: count }, (_, i) => `${t.name}-${i}`);
-  const ports = await Promise.all(labels.map(freePort));
-  const peers = await Promise.all(labels.map((label, i) => addressOf(label, ports[i] ?? 0)));
-  const start = async (i: number) => {
-    const node = await createNode(labels[i] ?? "", {
-      port: ports[i] ?? 0,
-      peers,
-      ...(handlers ? { handlers } : {}),
-    });
-    await node.network.start();
-    t.after(() => node.network.stop());
-    return node;
-  };
-  const nodes = await Promise.all(labels.map((_, i) => start(i)));
-  const identified = () =>
-    nodes.every(
-      ({ network }) => network.peers().filter((peer) => peer.blsKey !== undefined).length === count - 1,
-    );
-  await until(identified, "all nodes know all keys");
-  return { nodes, labels, start };
-}
 
 const hasCode = (code: FaultCode) => (error: unknown) => error instanceof FaultError && error.code === code;
 
@@ -150,10 +40,10 @@ test("three nodes find each other and exchange every kind of message", async (t)
   a.network.sendVote(sent.vote);
   a.network.sendCertificate(sent.certificate);
   a.network.sendProposal(sent.proposal);
-  a.network.sendTransaction(sent.transaction, b.network.peerId);
-  a.network.sendSubmission(sent.submission);
+  a.network.publish({ topic: "transactions", value: sent.transaction });
+  a.network.publish({ topic: "submissions", value: sent.submission });
   for (const { received } of [b, c]) {
-    await until(() => received.submissions.length === 1 && received.proposals.length === 1, "messages");
+    await until(() => received.gossip.length === 2 && received.proposals.length === 1, "messages");
     await until(() => received.votes.length === 1 && received.certificates.length === 1, "votes");
     assert.deepEqual(received.votes[0]?.vote, sent.vote);
     assert.deepEqual(received.votes[0]?.from, {
@@ -165,11 +55,16 @@ test("three nodes find each other and exchange every kind of message", async (t)
       received.proposals.map((it) => ProposalType.serialize(it)),
       [ProposalType.serialize(sent.proposal)],
     );
-    assert.deepEqual(received.submissions, [sent.submission]);
+    assert.deepEqual(
+      received.gossip.map(({ message }) => message),
+      [
+        { topic: "transactions", value: sent.transaction },
+        { topic: "submissions", value: sent.submission },
+      ],
+    );
   }
-  assert.deepEqual(c.received.transactions, [sent.transaction]);
-  assert.deepEqual(b.received.transactions, [], "a transaction is not sent back to where it came from");
   assert.deepEqual(a.received.votes, [], "nothing comes back to the sender");
+  assert.deepEqual(a.received.gossip, []);
 });
 
 test("messages to one peer reach that peer only", async (t) => {
@@ -290,39 +185,51 @@ test("after a restart a node is connected and identified again within three seco
   );
 });
 
-test("a node without a validator's key is connected but not identified", async (t) => {
+test("a follower is connected, and gets no votes, certificates and proposals", async (t) => {
   const port = await freePort();
   const validator = await createNode("validator", { port, peers: [] });
   await validator.network.start();
   t.after(() => validator.network.stop());
-  const reader = await createNode("reader", {
-    port: 0,
-    peers: [await addressOf("validator", port)],
-    identity: false,
-  });
-  await reader.network.start();
-  t.after(() => reader.network.stop());
-  await until(() => reader.network.peers()[0]?.blsKey !== undefined, "the validator is identified");
-  reader.network.sendVote(vote(nullify(1)));
-  await until(() => validator.received.votes.length === 1, "the vote");
-  assert.equal(validator.received.votes[0]?.from.blsKey, undefined);
+  const address = await addressOf("validator", port);
+  const start = async (label: string, options: Partial<Parameters<typeof createNode>[1]>) => {
+    const node = await createNode(label, { port: 0, peers: [address], ...options });
+    await node.network.start();
+    t.after(() => node.network.stop());
+    await until(() => node.network.peers()[0]?.blsKey !== undefined, "the validator is identified");
+    return node;
+  };
+  const reader = await start("reader", { identity: false });
+  const other = await start("other validator", {});
+  await until(
+    () => validator.network.peers().filter(({ blsKey }) => blsKey !== undefined).length === 1,
+    "the other validator is identified",
+  );
   validator.network.sendVote(vote(nullify(2)));
-  await until(() => reader.received.votes.length === 1, "readers get votes too");
+  validator.network.sendCertificate(certificate(nullify(1)));
+  validator.network.sendProposal(proposal(2));
+  assert.equal(validator.network.sendVoteTo(reader.network.peerId, vote(nullify(2))), false);
+  validator.network.publish({ topic: "transactions", value: transaction(1) });
+  reader.network.sendVote(vote(nullify(1)));
+  await until(() => other.received.proposals.length === 1 && other.received.votes.length === 1, "votes");
+  await until(() => reader.received.gossip.length === 1, "gossip reaches the follower");
+  const { votes, certificates, proposals } = reader.received;
+  assert.deepEqual([votes, certificates, proposals], [[], [], []]);
+  assert.deepEqual(validator.received.votes, [], "and sends none");
 });
 
-/** A bare libp2p host connected to a node, to send what no node sends. */
-async function stranger(t: TestContext, label: string) {
-  const port = await freePort();
-  const node = await createNode(`${label}-victim`, { port, peers: [] });
-  await node.network.start();
-  t.after(() => node.network.stop());
-  const privateKey = await libp2pKey(devKey("network", label).seed);
-  const host = await createHost({ listen: "/ip4/127.0.0.1/tcp/0", privateKey, isRefused: () => false });
-  await host.start();
-  t.after(() => host.stop());
-  const connection = await host.dial(parseTarget(await addressOf(`${label}-victim`, port)).address);
-  return { node, host, connection };
-}
+test("a key that becomes a validator's gets votes from then on, on the same connection", async (t) => {
+  const joined = new Set<string>();
+  const name = (blsKey: Uint8Array): string => Buffer.from(blsKey).toString("hex");
+  const { nodes, labels } = await mesh(t, 2, { isValidator: (blsKey) => joined.has(name(blsKey)) });
+  const [a, b] = nodes;
+  assert.ok(a && b);
+  joined.add(name(blsKeyOf(labels[0] ?? "")));
+  a.network.sendVote(vote(nullify(1)));
+  joined.add(name(blsKeyOf(labels[1] ?? "")));
+  a.network.sendVote(vote(nullify(2)));
+  await until(() => b.received.votes.length === 1, "a vote");
+  assert.deepEqual(b.received.votes[0]?.vote, vote(nullify(2)));
+});
 
 test("a hello whose signature is of another peer id is refused", async (t) => {
   const { node, connection } = await stranger(t, "liar");
@@ -335,6 +242,68 @@ test("a hello whose signature is of another peer id is refused", async (t) => {
   await until(() => stream.status === "reset", "the stream is reset");
   assert.equal(node.network.peers()[0]?.blsKey, undefined);
   assert.deepEqual(node.received.votes, []);
+});
+
+test("who has no seat is not even decoded, and cut off if it goes on", async (t) => {
+  const { node, connection } = await stranger(t, "shouter");
+  const stream = await connection.newStream("/zkp/test/votes/1");
+  const noise = encodeFrame(bytes(200, 9));
+  for (let i = 0; i < 500; i++) stream.send(noise);
+  const proposals = await connection.newStream("/zkp/test/blocks/1");
+  proposals.send(encodeFrame(ProposalType.serialize(proposal(1))));
+  await until(() => node.network.peers().length === 1, "it is heard out");
+  assert.equal(stream.status, "open", "what is not decoded is not malformed");
+  const honest = await createNode("speaks when asked", { port: 0, peers: node.network.addresses() });
+  await honest.network.start();
+  t.after(() => honest.network.stop());
+  await until(() => honest.network.peers().length === 1, "one beside it is connected");
+  for (let i = 0; i < 50_000 && stream.status === "open"; i++) {
+    stream.send(noise);
+    if (i % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await until(() => connection.status !== "open", "it is cut off");
+  await until(() => node.network.peers().length === 1, "and gone");
+  assert.equal(honest.network.peers().length, 1, "one beside it is not");
+  assert.deepEqual([node.received.votes, node.received.proposals], [[], []]);
+});
+
+test("strikes outlive the connection they were made on", async (t) => {
+  const { node, host, connection } = await stranger(t, "comes back");
+  const address = parseTarget(node.network.addresses()[0] ?? "").address;
+  const offend = async (on: typeof connection): Promise<void> => {
+    const stream = await on.newStream("/zkp/test/sync/1");
+    stream.send(new Uint8Array([0xff, 0xff, 0xff, 0x7f]));
+    await until(() => stream.status !== "open", "the stream is closed");
+  };
+  await offend(connection);
+  await offend(connection);
+  await connection.close();
+  await until(() => node.network.peers().length === 0, "the peer left by itself");
+  const again = await host.dial(address);
+  await offend(again);
+  await until(() => again.status !== "open", "the third strike ends it");
+});
+
+test("a peer that asks too much is refused for a while, and answered again after it", async (t) => {
+  const { nodes } = await mesh(t, 3, {
+    onRequest: async () => ({ kind: "block-by-hash", block: undefined }),
+  });
+  const [a, b, c] = nodes;
+  assert.ok(a && b && c);
+  const ask = (from: typeof a) =>
+    from.network.request(b.network.peerId, { kind: "block-by-hash", hash: bytes(32, 1) });
+  let refused = 0;
+  for (let i = 0; i < 40 && refused === 0; i++) {
+    const results = await Promise.allSettled(Array.from({ length: 60 }, () => ask(a)));
+    for (const it of results) {
+      if (it.status === "fulfilled") continue;
+      assert.ok(hasCode("node/request-refused")(it.reason));
+      refused += 1;
+    }
+  }
+  assert.ok(refused > 0);
+  assert.deepEqual(await ask(c), { kind: "block-by-hash", block: undefined }, "others are answered");
+  await until(() => b.network.peers().length === 2, "nobody was cut off");
 });
 
 test("an oversized frame closes the stream, the third one the connection, and the node lives on", async (t) => {
@@ -377,8 +346,9 @@ test("a peer that is blamed is disconnected and refused for a while, and one bes
 });
 
 test("frames in pieces and many frames in one piece are read alike", async (t) => {
-  const { node, connection } = await stranger(t, "chopper");
+  const { node, host, connection } = await stranger(t, "chopper");
   const stream = await connection.newStream("/zkp/test/votes/1");
+  stream.send(encodeFrame(helloOf("chopper", host)));
   const frame = encodeFrame(encodeVotesMessage({ selector: 1, value: vote(nullify(6)) }));
   for (const byte of frame) {
     stream.send(new Uint8Array([byte]));
@@ -400,39 +370,4 @@ test("a taken port is node/port-in-use", async (t) => {
     createNode("third", { port: 0, peers: ["/ip4/127.0.0.1/tcp/1"] }),
     hasCode("config/invalid"),
   );
-});
-
-test("a peer's transactions wait while 64 are under admission, and none is lost", async (t) => {
-  const waiting: (() => void)[] = [];
-  let most = 0;
-  let done = 0;
-  const { nodes } = await mesh(t, 2, {
-    onTransaction: async () => {
-      await new Promise<void>((resolve) => {
-        waiting.push(resolve);
-        most = Math.max(most, waiting.length);
-      });
-      done += 1;
-    },
-  });
-  const [a] = nodes;
-  assert.ok(a);
-  for (let nonce = 0; nonce < 600; nonce++) a.network.sendTransaction(transaction(nonce));
-  await until(() => waiting.length === 64, "the limit is reached");
-  const release = setInterval(() => {
-    for (const resolve of waiting.splice(0)) resolve();
-  }, 1);
-  t.after(() => clearInterval(release));
-  await until(() => done === 600, "all are admitted");
-  assert.equal(most, 64);
-});
-
-test("a peer that stops reading costs frames, which are counted, and bounded memory", async (t) => {
-  const { nodes } = await mesh(t, 2, { onTransaction: () => new Promise(() => {}) });
-  const [a, b] = nodes;
-  assert.ok(a && b);
-  for (let nonce = 0; nonce < 30_000; nonce++) a.network.sendTransaction(transaction(nonce));
-  await until(() => (a.network.peers()[0]?.dropped.pool ?? 0) > 10_000, "frames are dropped");
-  a.network.sendVote(vote(nullify(3)));
-  await until(() => b.received.votes.length === 1, "votes are not held up by it");
 });

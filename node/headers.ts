@@ -1,0 +1,73 @@
+/**
+ * Finalized headers by gossip: how a follower learns at once that there is more. Each is verified against
+ * the validator set of its epoch, out of the own finalized state, before it is passed on; then catch-up
+ * fetches the blocks. Made by node.ts.
+ */
+import { verifyAggregate } from "../consensus/primitives/bls.ts";
+import { equalBytes } from "../consensus/primitives/bytes.ts";
+import { fault, type Verdict } from "../consensus/primitives/faults.ts";
+import { setAt } from "../consensus/state/sets.ts";
+import { blockHash } from "../consensus/types/block.ts";
+import { verifyCertificate } from "../consensus/types/certificate.ts";
+import { VoteKind } from "../consensus/types/vote.ts";
+import type { Chain, FinalizedEvent } from "./chain.ts";
+import type { FinalizedHeader, GossipMessage } from "./network/topics.ts";
+
+/** A header of an epoch that is not known here may be a lie: it is a reason to ask others so often at most. */
+const HINTS_EVERY_MS = 1_000;
+
+export type HeadersComponents = {
+  readonly chain: Pick<Chain, "chain" | "final">;
+  readonly network: { publish(message: GossipMessage): void };
+  readonly catchUp: { start(): void; isRunning(): boolean };
+  /** Of a clock that never goes back. */
+  readonly nowMs?: () => number;
+};
+export type Headers = ReturnType<typeof createHeaders>;
+
+export function createHeaders({
+  chain,
+  network,
+  catchUp,
+  nowMs = () => performance.now(),
+}: HeadersComponents) {
+  /** Height up to which headers were published or passed on here; one certificate a height is enough for all. */
+  let told = chain.final().height as number;
+  let hintedMs = Number.NEGATIVE_INFINITY;
+  const ignore = (height: number): Verdict => ({ kind: "ignore", fault: fault("node/stale", { height }) });
+
+  return {
+    judge({ header, certificate }: FinalizedHeader): Verdict {
+      const { height, epoch } = header;
+      const final = chain.final();
+      if (height <= told || height < final.height) return ignore(height);
+      const set = setAt(final.state, epoch);
+      if (set === undefined) {
+        if (epoch > final.state.epoch && nowMs() - hintedMs >= HINTS_EVERY_MS) {
+          hintedMs = nowMs();
+          catchUp.start();
+        }
+        return ignore(height);
+      }
+      const { kind, blockHash: certified } = certificate.subject;
+      if (
+        kind !== VoteKind.finalize ||
+        !equalBytes(certified, blockHash(header)) ||
+        !verifyCertificate(chain.chain, set, certificate, verifyAggregate)
+      ) {
+        return { kind: "reject", fault: fault("light/finality", { height }) };
+      }
+      told = height;
+      if (height > final.height) catchUp.start();
+      return { kind: "accept" };
+    },
+    /** Blocks became final here: by the own engine, or by request, and then others told of them. */
+    onFinalized({ blocks, certificate }: FinalizedEvent): void {
+      const last = blocks.at(-1);
+      if (last?.block === undefined || last.height <= told) return;
+      told = last.height;
+      if (catchUp.isRunning()) return;
+      network.publish({ topic: "headers", value: { header: last.block.header, certificate } });
+    },
+  };
+}

@@ -1,0 +1,231 @@
+/**
+ * Gossip: what everybody should know travels from peer to peer, and only after it was found valid here.
+ * A message is decoded, handed to `judge`, and passed on when the verdict is in; meanwhile nothing waits.
+ * Undecided messages are bounded, by peer and together: one too many is ignored, not punished. Made by
+ * network.ts.
+ */
+import {
+  type GossipSub,
+  type GossipSubComponents,
+  type GossipsubMessage,
+  type GossipsubOpts,
+  gossipsub,
+  StrictNoSign,
+  TopicValidatorResult,
+} from "@libp2p/gossipsub";
+import type { Connection, PeerId } from "@libp2p/interface";
+import type { FaultCode, Verdict } from "../../consensus/primitives/faults.ts";
+import { createBuckets } from "../buckets.ts";
+import type { Log } from "../log.ts";
+import { SCORE_THRESHOLDS, scoreParams } from "./gossip-score.ts";
+import { createGossipStreams } from "./gossip-streams.ts";
+import {
+  decodeGossip,
+  encodeGossip,
+  type GossipMessage,
+  messageId,
+  TOPIC_NAMES,
+  TOPICS,
+  topicId,
+  topicOf,
+} from "./topics.ts";
+
+const MIB = 1024 * 1024;
+/** Messages whose verdict is not in. */
+const UNDECIDED_MAX = 256;
+const UNDECIDED_OF_PEER_MAX = 64;
+/** Later than this it is ignored; the library keeps a message for {@link MEMORY_BEATS} seconds, and would not pass it on after that. */
+const VERDICT_MS_MAX = 4_000;
+const MEMORY_BEATS = 8;
+/** Of new messages of all peers: the library remembers their ids for two minutes, about 600 bytes each. What is not looked at now comes by pool.ts. */
+const NEW_PER_SECOND = 1_000;
+const NEW_AT_ONCE = 100_000;
+/** What one peer may send, in whatever form. A chain at its limit fills half of it. */
+const BYTES_PER_SECOND = 8 * MIB;
+const BYTES_AT_ONCE = 32 * MIB;
+/** One message of the library's own protocol: many of ours, when a peer asks for what it missed. */
+const ENVELOPE_BYTES_MAX = 8 * MIB;
+/** Larger than a vote: only for what is larger is it worth to say that it is not wanted twice. */
+const SAY_HAVE_FROM_BYTES = 1024;
+
+export type GossipOptions = { readonly chainId: string };
+export type GossipComponents = {
+  /** Parts of the host. */
+  readonly host: GossipSubComponents;
+  connectionsTo(id: PeerId): readonly Connection[];
+  /** A well-formed message from a peer. Must not throw or reject; may take its time. */
+  judge(message: GossipMessage, peerId: string): Verdict | Promise<Verdict>;
+  /** What a peer sent does not decode: to be charged. */
+  onMalformed(peerId: string, code: FaultCode): void;
+  /** The peer sends more than anybody may: to be cut off. */
+  onFlood(peerId: string, reason: string): void;
+  /** Points that are held against a peer. */
+  points(peerId: string): number;
+  readonly log: Log;
+};
+export type Gossip = ReturnType<typeof createGossip>;
+
+/** Of the library's class, which it does not export. */
+type Router = GossipSub & {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  getScore(peerId: string): number;
+  reportMessageValidationResult(messageId: string, peerId: string, verdict: TopicValidatorResult): void;
+};
+
+const RESULT: Readonly<Record<Verdict["kind"], TopicValidatorResult>> = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject,
+};
+
+export function createGossip({ chainId }: GossipOptions, components: GossipComponents) {
+  const { host, connectionsTo, judge, onMalformed, onFlood, points, log } = components;
+  const bytes = createBuckets({ leakPerSecond: BYTES_PER_SECOND });
+  const news = createBuckets({ leakPerSecond: NEW_PER_SECOND });
+  const timers = new Set<NodeJS.Timeout>();
+  const undecided = new Map<string, number>();
+  const counts = { undecided: 0, unheard: 0, late: 0 };
+  /** Own messages are never refused for want of room. */
+  const own = new WeakSet<Uint8Array>();
+  let stopped = true;
+
+  const streams = createGossipStreams({
+    registrar: host.registrar,
+    connectionsTo,
+    mayReceive(peerId, length) {
+      const isTooMuch = bytes.level(peerId) + length > BYTES_AT_ONCE;
+      if (isTooMuch) onFlood(peerId, "too much gossip");
+      else bytes.add(peerId, length);
+      return !isTooMuch;
+    },
+    log,
+  });
+
+  const options: Partial<GossipsubOpts> = {
+    globalSignaturePolicy: StrictNoSign,
+    allowedTopics: TOPIC_NAMES.map((topic) => topicId(chainId, topic)),
+    asyncValidation: true,
+    msgIdFn: ({ topic, data }) => {
+      if (news.level("") >= NEW_AT_ONCE && !own.has(data)) {
+        counts.unheard += 1;
+        throw new Error("too many new messages");
+      }
+      return messageId(topic, data);
+    },
+    fallbackToFloodsub: false,
+    // Own messages go to every peer at once: one hop among validators that know each other.
+    floodPublish: true,
+    allowPublishToZeroTopicPeers: true,
+    ignoreDuplicatePublishError: true,
+    tagMeshPeers: false,
+    doPX: false,
+    mcacheLength: MEMORY_BEATS,
+    idontwantMinDataSize: SAY_HAVE_FROM_BYTES,
+    maxInboundDataLength: ENVELOPE_BYTES_MAX,
+    maxTopicBytesPerPeer: 16 * 1024,
+    decodeRpcLimits: {
+      maxSubscriptions: 16,
+      maxMessages: 5_000,
+      maxIhaveMessageIDs: 5_000,
+      maxIwantMessageIDs: 5_000,
+      maxControlMessages: 64,
+      maxIdontwantMessageIDs: 512,
+      maxPeerInfos: 0,
+    },
+    scoreParams: scoreParams(chainId, points),
+    scoreThresholds: SCORE_THRESHOLDS,
+  };
+  const { privateKey, peerId: self, peerStore, connectionManager, logger } = host;
+  const router = gossipsub(options)({
+    privateKey,
+    peerId: self,
+    peerStore,
+    connectionManager,
+    logger,
+    registrar: streams.registrar,
+  }) as Router;
+
+  const onMessage = ({ propagationSource, msgId, msg }: GossipsubMessage): void => {
+    const peerId = propagationSource.toString();
+    const report = (kind: Verdict["kind"]): void =>
+      router.reportMessageValidationResult(msgId, peerId, RESULT[kind]);
+    news.add("", 1);
+    const topic = topicOf(chainId, msg.topic);
+    // Copied: it is a slice of a chunk, whose memory a pooled object would hold.
+    const message = topic === undefined ? undefined : decodeGossip(topic, new Uint8Array(msg.data));
+    if (topic === undefined || message === undefined) {
+      report("reject");
+      onMalformed(peerId, topic === undefined ? "block/malformed" : TOPICS[topic].malformed);
+      return;
+    }
+    const ofPeer = undecided.get(peerId) ?? 0;
+    if (counts.undecided >= UNDECIDED_MAX || ofPeer >= UNDECIDED_OF_PEER_MAX) {
+      counts.unheard += 1;
+      report("ignore");
+      return;
+    }
+    undecided.set(peerId, ofPeer + 1);
+    counts.undecided += 1;
+    let isReported = false;
+    const reportOnce = (kind: Verdict["kind"]): void => {
+      if (isReported || stopped) return;
+      isReported = true;
+      clearTimeout(timer);
+      timers.delete(timer);
+      report(kind);
+    };
+    // What hangs keeps its place: work that is still under way must not make room for more of it.
+    const timer = setTimeout(() => {
+      counts.late += 1;
+      reportOnce("ignore");
+    }, VERDICT_MS_MAX);
+    timers.add(timer);
+    const decide = async (): Promise<void> => {
+      try {
+        reportOnce((await judge(message, peerId)).kind);
+      } catch (error) {
+        log.error({ peer: peerId, topic, error: String(error) }, "a message could not be judged");
+        reportOnce("ignore");
+      } finally {
+        counts.undecided -= 1;
+        const left = (undecided.get(peerId) ?? 1) - 1;
+        if (left > 0) undecided.set(peerId, left);
+        else undecided.delete(peerId);
+      }
+    };
+    void decide();
+  };
+  router.addEventListener("gossipsub:message", ({ detail }) => {
+    if (!stopped) onMessage(detail);
+  });
+
+  return {
+    /** Before the host listens, so that no peer is missed. */
+    async start(): Promise<void> {
+      stopped = false;
+      await router.start();
+      for (const topic of TOPIC_NAMES) router.subscribe(topicId(chainId, topic));
+    },
+    async stop(): Promise<void> {
+      stopped = true;
+      for (const timer of timers) clearTimeout(timer);
+      timers.clear();
+      await router.stop();
+    },
+    attach: streams.attach,
+    detach: streams.detach,
+    /** To all peers that may hear it; a message that was seen already is not sent again. */
+    publish(message: GossipMessage): void {
+      if (stopped) return;
+      const data = encodeGossip(message);
+      own.add(data);
+      router.publish(topicId(chainId, message.topic), data).catch((error: unknown) => {
+        log.warn({ topic: message.topic, error: String(error) }, "a message could not be published");
+      });
+    },
+    score: (peerId: string): number => router.getScore(peerId),
+    /** Messages without a verdict now; how many were not looked at, and how many were judged too late, since the start. */
+    counts: (): Readonly<typeof counts> => ({ ...counts }),
+  };
+}

@@ -1,0 +1,269 @@
+/** Gossip on real hosts: what is valid travels on, what is not stops where it was found false, and who lies or shouts pays. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { RPC } from "@libp2p/gossipsub/message";
+import { equalBytes } from "../../../consensus/primitives/bytes.ts";
+import { fault, type Verdict } from "../../../consensus/primitives/faults.ts";
+import { devKey, libp2pKey } from "../../../node/keys.ts";
+import { createHost, parseTarget } from "../../../node/network/host.ts";
+import type { NetworkComponents } from "../../../node/network/network.ts";
+import { encodeGossip, type GossipMessage, topicId } from "../../../node/network/topics.ts";
+import { createRelayLimits } from "../../../node/relay-limits.ts";
+import { createNode } from "./hosts.ts";
+import { block, certificate, finalize, notarize, submission, transaction, until, vote } from "./samples.ts";
+
+type Node = Awaited<ReturnType<typeof createNode>>;
+
+/** Each node is connected to the one before it only. */
+async function line(t: TestContext, count: number, handlers: readonly Partial<NetworkComponents>[] = []) {
+  const nodes: Node[] = [];
+  for (let i = 0; i < count; i++) {
+    const peers = nodes.at(-1)?.network.addresses() ?? [];
+    const own = handlers[i];
+    const node = await createNode(`${t.name} ${i}`, {
+      port: 0,
+      peers,
+      identity: false,
+      ...(own === undefined ? {} : { handlers: own }),
+    });
+    await node.network.start();
+    t.after(() => node.network.stop());
+    nodes.push(node);
+  }
+  return nodes;
+}
+
+/** Publishes until somebody hears it: peers are told of each other's topics a moment after they connect. */
+async function ready(from: Node, to: Node): Promise<void> {
+  let nonce = 1_000_000;
+  const heard = to.received.gossip.length;
+  await until(() => {
+    if (to.received.gossip.length > heard) return true;
+    from.network.publish({ topic: "transactions", value: transaction(nonce++) });
+    return false;
+  }, "gossip between them");
+}
+
+const header = (height: number, fill = 0) => {
+  const { block: it, hash } = block(height, fill);
+  return { header: it.header, certificate: certificate({ ...finalize(height, 0), blockHash: hash }) };
+};
+const evidence = {
+  selector: 0,
+  value: { first: vote(notarize(1, 1)), second: vote(notarize(1, 2)) },
+} as const;
+
+const SAMPLES: readonly GossipMessage[] = [
+  { topic: "transactions", value: transaction(1) },
+  { topic: "submissions", value: submission(3) },
+  { topic: "headers", value: header(7) },
+  { topic: "evidence", value: evidence },
+];
+const isSample = (message: GossipMessage, sample: GossipMessage): boolean =>
+  message.topic === sample.topic && equalBytes(encodeGossip(message), encodeGossip(sample));
+const heard = ({ received }: Node, sample: GossipMessage) =>
+  received.gossip.filter(({ message }) => isSample(message, sample));
+
+for (const sample of SAMPLES) {
+  test(`of ${sample.topic} reaches through a neighbour whom it is not connected to, once`, async (t) => {
+    const [a, b, c] = await line(t, 3);
+    assert.ok(a && b && c);
+    await ready(a, b);
+    await ready(b, c);
+    for (let times = 0; times < 3; times++) a.network.publish(sample);
+    await until(() => heard(c, sample).length > 0, "the message");
+    assert.deepEqual(heard(c, sample), [{ message: sample, from: b.network.peerId }]);
+    c.network.publish(sample);
+    const later = { topic: "transactions", value: transaction(77) } as const;
+    a.network.publish(later);
+    await until(() => heard(c, later).length > 0, "what was sent after it");
+    assert.deepEqual(
+      [a, b, c].map((node) => heard(node, sample).length),
+      [0, 1, 1],
+    );
+  });
+}
+
+/** A peer that speaks gossipsub and holds to nothing else. */
+async function outlaw(t: TestContext, victim: Node, label: string) {
+  const privateKey = await libp2pKey(devKey("network", label).seed);
+  const host = await createHost({ listen: "/ip4/127.0.0.1/tcp/0", privateKey, isRefused: () => false });
+  // Nobody is listened to who can't be answered.
+  await host.handle("/meshsub/1.2.0", () => undefined);
+  await host.start();
+  t.after(() => host.stop());
+  const connection = await host.dial(parseTarget(victim.network.addresses()[0] ?? "").address);
+  const stream = await connection.newStream("/meshsub/1.2.0");
+  const send = (messages: readonly { topic: string; data: Uint8Array }[]): void => {
+    const bytes = RPC.encode({ subscriptions: [], messages: messages.map((it) => ({ ...it })) });
+    const length: number[] = [];
+    for (let rest = bytes.length; ; rest >>>= 7) {
+      if (rest < 128) {
+        length.push(rest);
+        break;
+      }
+      length.push((rest & 127) | 128);
+    }
+    stream.send(new Uint8Array([...length]));
+    stream.send(bytes);
+  };
+  return { host, connection, stream, send, peerId: host.peerId.toString() };
+}
+
+const named = (message: GossipMessage) => ({
+  topic: topicId("test", message.topic),
+  data: encodeGossip(message),
+});
+
+const REJECT: Verdict = { kind: "reject", fault: fault("submission/proof-invalid") };
+
+test("what is false or in doubt is not passed on, and what is false costs its sender score", async (t) => {
+  const limits = createRelayLimits({ network: { blame: () => undefined } });
+  const judge: NetworkComponents["onGossip"] = (message, from) => {
+    if (message.topic !== "submissions") return { kind: "accept" };
+    if (message.value.slot === 2) return { kind: "ignore", fault: fault("rpc/busy") };
+    limits.onRejected(from, REJECT.fault);
+    return REJECT;
+  };
+  const [c, b, beside] = await line(t, 3, [{}, { onGossip: judge, points: limits.points }]);
+  assert.ok(c && b && beside);
+  await ready(b, c);
+  const liar = await outlaw(t, b, "liar");
+  const scoreOf = (peerId: string) => b.network.peers().find((it) => it.peerId === peerId)?.score;
+  await until(() => b.network.peers().length === 3, "the liar is connected");
+  liar.send([1, 2, 3].map((slot) => named({ topic: "submissions", value: submission(slot) })));
+  const after = { topic: "transactions", value: transaction(5) } as const;
+  liar.send([named(after)]);
+  await until(() => heard(c, after).length === 1, "what is valid is passed on all the same");
+  assert.deepEqual(
+    c.received.gossip.filter(({ message }) => message.topic === "submissions"),
+    [],
+  );
+  // Two false ones: two points squared of P4, and ten of relay-limits for each.
+  await until(() => (scoreOf(liar.peerId) ?? 0) < -20, "the score falls");
+  assert.ok((scoreOf(beside.network.peerId) ?? -1) >= 0, "that of others does not");
+  assert.ok((scoreOf(c.network.peerId) ?? -1) >= 0);
+});
+
+test("what does not decode is rejected and charged; what is on no topic of the chain is not looked at", async (t) => {
+  const charged: string[] = [];
+  const [b, c] = await line(t, 2, [{ onRejected: (peerId, { code }) => charged.push(`${peerId} ${code}`) }]);
+  assert.ok(b && c);
+  await ready(b, c);
+  const liar = await outlaw(t, b, "mumbler");
+  const odd = named({ topic: "transactions", value: transaction(1) });
+  liar.send([
+    { ...odd, topic: "/zkp/other/transactions/1" },
+    { ...odd, topic: topicId("test", "headers") },
+    { topic: odd.topic, data: new Uint8Array([...odd.data, 0]) },
+    { topic: topicId("test", "evidence"), data: new Uint8Array(5_000) },
+    { topic: topicId("test", "submissions"), data: new Uint8Array(0) },
+  ]);
+  liar.send([odd]);
+  await until(() => heard(c, { topic: "transactions", value: transaction(1) }).length === 1, "the good one");
+  assert.deepEqual(
+    charged,
+    ["block/malformed", "transaction/malformed", "evidence/malformed", "submission/malformed"].map(
+      (code) => `${liar.peerId} ${code}`,
+    ),
+  );
+  assert.equal(b.received.gossip.filter(({ from }) => from === liar.peerId).length, 1);
+});
+
+test("of one peer 64 messages wait for their verdict, more are ignored, and others are heard meanwhile", async (t) => {
+  const gates: (() => void)[] = [];
+  const seen: string[] = [];
+  const [b, c] = await line(t, 2, [
+    {
+      onGossip: async ({ topic }, from) => {
+        seen.push(from);
+        if (topic === "submissions") await new Promise<void>((resolve) => gates.push(resolve));
+        return { kind: "accept" };
+      },
+    },
+  ]);
+  assert.ok(b && c);
+  await ready(b, c);
+  const eager = await outlaw(t, b, "eager");
+  const of = (slot: number): GossipMessage => ({ topic: "submissions", value: submission(slot) });
+  for (let slot = 0; slot < 80; slot++) eager.send([named(of(slot))]);
+  await until(() => b.network.gossip().unheard === 16, "sixteen find no room");
+  assert.equal(b.network.gossip().undecided, 64);
+  const other = { topic: "transactions", value: transaction(6) } as const;
+  c.network.publish(other);
+  await until(() => seen.includes(c.network.peerId), "another peer is heard");
+  assert.equal(seen.filter((from) => from === eager.peerId).length, 64);
+  for (const open of gates) open();
+  await until(() => b.network.gossip().undecided === 0, "all verdicts are in");
+  await until(() => heard(c, of(63)).length === 1, "and passed on");
+  assert.deepEqual(heard(c, of(64)), [], "the rest is not");
+  eager.send([named(of(90))]);
+  await until(() => gates.length === 65, "there is room again");
+  for (const open of gates) open();
+});
+
+test("a verdict that does not come in four seconds is none: the message is not passed on later", async (t) => {
+  const gates: (() => void)[] = [];
+  const [b, c] = await line(t, 2, [
+    {
+      onGossip: async () => {
+        await new Promise<void>((resolve) => gates.push(resolve));
+        return { kind: "accept" };
+      },
+    },
+  ]);
+  assert.ok(b && c);
+  await ready(b, c);
+  const slow = { topic: "transactions", value: transaction(1) } as const;
+  const peer = await outlaw(t, b, "patient");
+  peer.send([named(slow)]);
+  await until(() => gates.length === 1, "it is being judged");
+  await until(() => b.network.gossip().late === 1, "it is late", 6_000);
+  assert.equal(b.network.gossip().undecided, 1, "its place is taken as long as the work goes on");
+  for (const open of gates) open();
+  await until(() => b.network.gossip().undecided === 0, "the work ends");
+  const next = { topic: "transactions", value: transaction(2) } as const;
+  b.network.publish(next);
+  await until(() => heard(c, next).length === 1, "what is published after it");
+  assert.deepEqual(heard(c, slow), []);
+});
+
+test("who floods is cut off, by bytes even where nothing is new, and one beside it is served", async (t) => {
+  const [b, c] = await line(t, 2);
+  assert.ok(b && c);
+  await ready(b, c);
+  await ready(c, b);
+  const flooder = await outlaw(t, b, "flooder");
+  const large = new Uint8Array(60_000);
+  const again = Array.from({ length: 16 }, () => ({ topic: topicId("test", "submissions"), data: large }));
+  for (let i = 0; i < 2_000 && flooder.connection.status === "open"; i++) {
+    try {
+      flooder.send(again);
+    } catch {
+      break; // the stream is gone
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await until(() => flooder.connection.status !== "open", "it is cut off");
+  await until(() => b.network.peers().length === 1, "and gone");
+  const later = { topic: "transactions", value: transaction(9) } as const;
+  c.network.publish(later);
+  await until(() => heard(b, later).length === 1, "the other one is heard");
+});
+
+test("a peer that comes back is in the mesh again at once", async (t) => {
+  const [b, c] = await line(t, 2);
+  assert.ok(b && c);
+  await ready(b, c);
+  await c.network.stop();
+  await until(() => b.network.peers().length === 0, "it is gone");
+  const again = await createNode(`${t.name} 1`, {
+    port: 0,
+    peers: b.network.addresses(),
+    identity: false,
+  });
+  await again.network.start();
+  t.after(() => again.network.stop());
+  await ready(b, again);
+  await ready(again, b);
+});
