@@ -12,13 +12,13 @@ import { type Certificate, verifyCertificate } from "../consensus/types/certific
 import { VoteKind } from "../consensus/types/vote.ts";
 import type { Chain } from "./chain.ts";
 import type { Log } from "./log.ts";
+import type { Network } from "./network/network.ts";
 import {
   BLOCKS_PER_RESPONSE_MAX,
   RESPONSE_BYTES_MAX,
   type Request,
   type Response,
-} from "./network/messages.ts";
-import type { Network } from "./network/network.ts";
+} from "./network/requests.ts";
 import type { Store } from "./store/store.ts";
 
 /** Without new finality for so long, peers are asked how far they are. */

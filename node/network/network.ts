@@ -35,10 +35,8 @@ import {
   encodeVotesMessage,
   FRAME_BYTES_MAX,
   type Hello,
-  type Request,
-  type Response,
-  type ResponseTo,
 } from "./messages.ts";
+import type { Request, Response, ResponseTo } from "./requests.ts";
 import { answerRequest, REQUESTS_AT_ONCE } from "./sync.ts";
 
 /** One is used; the others cover streams that are just being replaced. */

@@ -11,7 +11,7 @@ import { VoteKind } from "../../consensus/types/vote.ts";
 import { createAnswers, createCatchUp } from "../../node/catch-up.ts";
 import { type Chain, openChain } from "../../node/chain.ts";
 import { silentLog } from "../../node/log.ts";
-import type { Request, ResponseTo } from "../../node/network/messages.ts";
+import type { Request, ResponseTo } from "../../node/network/requests.ts";
 import { openStore } from "../../node/store/store.ts";
 import {
   certify,

@@ -7,8 +7,8 @@ import { VoteKind } from "../../../consensus/types/vote.ts";
 import { createAnswers, createCatchUp } from "../../../node/catch-up.ts";
 import { openChain } from "../../../node/chain.ts";
 import { silentLog } from "../../../node/log.ts";
-import type { Request, Response } from "../../../node/network/messages.ts";
 import type { Network, PeerStatus } from "../../../node/network/network.ts";
+import type { Request, Response } from "../../../node/network/requests.ts";
 import { openStore } from "../../../node/store/store.ts";
 import {
   certify,

@@ -14,13 +14,14 @@ import { silentLog } from "../../../node/log.ts";
 import { encodeFrame } from "../../../node/network/frames.ts";
 import { helloRoot } from "../../../node/network/hello.ts";
 import { createHost, parseTarget } from "../../../node/network/host.ts";
-import { encodeVotesMessage, type Response } from "../../../node/network/messages.ts";
+import { encodeVotesMessage } from "../../../node/network/messages.ts";
 import {
   createNetwork,
   type Network,
   type NetworkComponents,
   type PeerInfo,
 } from "../../../node/network/network.ts";
+import type { Response } from "../../../node/network/requests.ts";
 import {
   block,
   bytes,
