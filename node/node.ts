@@ -11,7 +11,8 @@ import { nullifierOf, type Submission } from "../consensus/types/submission.ts";
 import type { GenesisDocument } from "../genesis/document.ts";
 import { genesisState } from "../genesis/state.ts";
 import { createAdmission } from "./admission.ts";
-import { createAnswers, createCatchUp } from "./catch-up.ts";
+import { createAnswers } from "./catch-up/answers.ts";
+import { createCatchUp } from "./catch-up/catch-up.ts";
 import { type FinalizedEvent, openChain } from "./chain.ts";
 import { createChanges } from "./changes.ts";
 import type { NodeConfig } from "./config.ts";
@@ -214,12 +215,10 @@ export async function startNode(
     onBehind: () => catchUp.start(),
     onFatal,
   });
-  const catchUp = createCatchUp({
-    chain,
-    network,
-    log,
-    onImported: (certificate) => driver.onImported(certificate),
-  });
+  const catchUp = createCatchUp(
+    { snapshotSync: config.snapshotSync },
+    { chain, store, network, log, onImported: (certificate) => driver.onImported(certificate) },
+  );
 
   /** What a new peer must know: how far finality is, and what waits here. */
   const greet = ({ peerId }: PeerInfo): void => {
@@ -256,7 +255,18 @@ export async function startNode(
           (driver.positionOf(signer?.blsKey) === undefined ? 0 : 1),
         isSyncing,
         nodeStatus: () =>
-          nodeStatus(config.name, { chain, driver, network, signer, mempool, evidence, halt, lag, catchUp }),
+          nodeStatus(config.name, {
+            chain,
+            store,
+            driver,
+            network,
+            signer,
+            mempool,
+            evidence,
+            halt,
+            lag,
+            catchUp,
+          }),
         faucet,
       }),
     },
