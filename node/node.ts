@@ -31,6 +31,7 @@ import { createRelayLimits } from "./relay-limits.ts";
 import { createMethods } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/server.ts";
 import { createSigner } from "./signer.ts";
+import { createStandstill } from "./standstill.ts";
 import { nodeStatus } from "./status.ts";
 import { openStore } from "./store/store.ts";
 import { createVerification } from "./verification.ts";
@@ -220,6 +221,9 @@ export async function startNode(
     { chain, store, network, log, onImported: (certificate) => driver.onImported(certificate) },
   );
 
+  const standstill =
+    signer === undefined ? undefined : createStandstill({ chain, store, signer, driver, halt, network, log });
+
   /** What a new peer must know: how far finality is, and what waits here. */
   const greet = ({ peerId }: PeerInfo): void => {
     const certificate = chain.finalCertificate();
@@ -282,6 +286,7 @@ export async function startNode(
       await rpc.stop();
       driver.stop();
       catchUp.stop();
+      standstill?.stop();
       lag.stop();
       chain.stop();
       await network.stop();
