@@ -28,7 +28,8 @@ export function describeNode(status: NodeStatus): string {
   return [
     `${status.name}  ${roleText(status)}, ${validators.seats} seats  ${signerText(status.signer)}`,
     `epoch ${status.epoch}, view ${status.view} (validator ${status.proposer} proposes), final up to view ${status.finalizedView}`,
-    `height ${status.height}, final ${status.finalizedHeight}  ${status.finalizedHash}${status.catchingUp ? "  catching up" : ""}`,
+    `height ${status.height}, final ${status.finalizedHeight}  ${status.finalizedHash}`,
+    ...catchUpText(status),
     ...weightText(validators),
     `${peers.length} peers, ${dropped} frames dropped`,
     ...peers.map(
@@ -48,6 +49,16 @@ export function describeNode(status: NodeStatus): string {
 const ROLE_WIDTH = "validator without seat".length;
 const roleText = ({ role, position }: Pick<NodeStatus, "role" | "position">): string =>
   position === undefined ? role : `${role} ${position}`;
+
+const PHASES = { boundaries: "epochs followed", snapshot: "chunks of a state", blocks: "blocks" } as const;
+
+function catchUpText({ catchUp, lowestHeight }: NodeStatus): string[] {
+  const lines: string[] = [];
+  if (catchUp !== undefined)
+    lines.push(`catching up: ${PHASES[catchUp.phase]}, ${catchUp.done} of ${catchUp.of}`);
+  if (Number(lowestHeight) > 1) lines.push(`began with a snapshot: no blocks below height ${lowestHeight}`);
+  return lines;
+}
 
 function signerText({ state, lease, halt }: NodeStatus["signer"]): string {
   if (lease !== undefined)

@@ -1,29 +1,29 @@
 /**
  * The blocks that this node has executed: the finalized tip, and above it a tree of valid blocks that
  * are not final yet, each with its post-state. Answers the engine's `check`, carries out its `finalize`
- * in one synced write, and loads everything again after a restart. Made by node.ts.
+ * in one synced write; so are runs of blocks and a state that catch-up verified. Made by node.ts.
  */
-
 import type { CheckVerdict } from "../consensus/engine/protocol.ts";
 import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
-import { type Fault, FaultError, invariant } from "../consensus/primitives/faults.ts";
-import { Height, View } from "../consensus/primitives/units.ts";
+import { type Fault, invariant } from "../consensus/primitives/faults.ts";
+import { View } from "../consensus/primitives/units.ts";
 import { collectChecks } from "../consensus/state/checks.ts";
-import { validatorSet } from "../consensus/state/sets.ts";
-import { type State, StateType, stateRoot } from "../consensus/state/state.ts";
-import {
-  applyBlock,
-  type BlockReceipt,
-  checkHeader,
-  contextOf,
-  type Parent,
-} from "../consensus/state/transition.ts";
+import type { State } from "../consensus/state/state.ts";
+import { applyBlock, type BlockReceipt, checkHeader, contextOf } from "../consensus/state/transition.ts";
 import { type Block, blockHash, type Header } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
-import type { ValidatorSet } from "../consensus/types/validator-set.ts";
 import type { Genesis } from "../genesis/state.ts";
+import {
+  baseOps,
+  type Executed,
+  executed,
+  finalOps,
+  headOf,
+  loadFinal,
+  parentOf,
+  stateOf,
+} from "./executed.ts";
 import type { Log } from "./log.ts";
-import { receiptOps } from "./receipts.ts";
 import type { StoreOp } from "./store/ops.ts";
 import type { Store } from "./store/store.ts";
 import type { Verification } from "./verification.ts";
@@ -33,17 +33,6 @@ const TREE_MAX = 256;
 const WAITING_MAX = 256;
 /** How long to wait before asking again when the machine itself failed, not the block. */
 const RETRY_MS = 250;
-
-/** A block that holds here, with what its children need. Genesis has no block. */
-export type Executed = {
-  readonly hash: Uint8Array;
-  readonly height: Height;
-  readonly block: Block | undefined;
-  readonly state: State;
-  /** Of this block's children. */
-  readonly set: ValidatorSet;
-  readonly receipt: BlockReceipt;
-};
 
 export type FinalizedEvent = { readonly blocks: readonly Executed[]; readonly certificate: Certificate };
 
@@ -61,58 +50,11 @@ export type ChainComponents = {
 
 export type Chain = Awaited<ReturnType<typeof openChain>>;
 
-const NOTHING: BlockReceipt = { transactions: [], submissions: [], epoch: undefined };
-
 export async function openChain(genesis: Genesis, components: ChainComponents) {
   const { store, verification, log, onChecked, onFinalized } = components;
   const { params } = genesis;
 
-  const executed = (
-    hash: Uint8Array,
-    block: Block | undefined,
-    state: State,
-    receipt: BlockReceipt,
-  ): Executed => ({
-    hash,
-    height: state.height,
-    block,
-    state,
-    set: validatorSet(state, "current"),
-    receipt,
-  });
-  const parentOf = ({ hash, state, set }: Executed): Parent => ({ hash, state, set });
-
-  /** The newest snapshot, then the finalized blocks above it; they were checked before they were stored. */
-  const load = (): Executed => {
-    const head = store.head();
-    if (head === undefined) return executed(genesis.root, undefined, genesis.state, NOTHING);
-    const from = store
-      .snapshotHeights()
-      .filter((height) => height <= head.height)
-      .at(-1);
-    let at = executed(genesis.root, undefined, genesis.state, NOTHING);
-    if (from !== undefined) {
-      const bytes = store.snapshot(from);
-      const block = store.blockAt(from);
-      if (bytes === undefined || block === undefined)
-        throw new FaultError("node/store-corrupt", { snapshot: from });
-      const state = StateType.deserializeToViewDU(bytes);
-      if (!equalBytes(stateRoot(state), block.header.stateRoot))
-        throw new FaultError("node/store-corrupt", { snapshot: from, field: "root" });
-      at = executed(blockHash(block.header), block, state, NOTHING);
-    }
-    while (at.height < head.height) {
-      const block = store.blockAt(Height(at.height + 1));
-      if (block === undefined) throw new FaultError("node/store-corrupt", { missingBlock: at.height + 1 });
-      const applied = applyBlock(parentOf(at), block, params);
-      if ("code" in applied)
-        throw new FaultError("node/store-corrupt", { block: at.height + 1, cause: applied.code });
-      at = executed(blockHash(block.header), block, applied.state, applied.receipt);
-    }
-    return at;
-  };
-
-  let final = load();
+  let final = loadFinal(genesis, store);
   let finalCertificate = final.block === undefined ? undefined : store.finalizationAt(final.height);
   let finalView: View = store.head()?.view ?? View(0);
   /** Valid blocks above the finalized one, by hash. */
@@ -236,32 +178,19 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     return result;
   };
 
-  /** One synced batch: blocks, certificate, indices, receipts, the head, and at an epoch's end the state. */
-  const write = async (path: readonly Executed[], certificate: Certificate): Promise<void> => {
+  /** One synced batch, and then everybody hears of it. */
+  const write = async (
+    path: readonly Executed[],
+    certificate: Certificate,
+    ops: readonly StoreOp[] = finalOps(path, certificate),
+  ): Promise<void> => {
     const newest = path.at(-1);
     invariant(newest !== undefined, "a finalization finalizes something");
-    const ops: StoreOp[] = [];
-    for (const it of path) {
-      const isLast = it === newest;
-      invariant(it.block !== undefined, "only genesis has no block");
-      ops.push({
-        kind: "finalized",
-        height: it.height,
-        hash: it.hash,
-        block: it.block,
-        ...(isLast ? { certificate } : {}),
-      });
-      ops.push(...receiptOps(it));
-      if (it.receipt.epoch !== undefined) {
-        ops.push({ kind: "snapshot", height: it.height, bytes: it.state.serialize() });
-      }
-    }
-    const { epoch, view } = certificate.subject;
-    ops.push({ kind: "head", head: { height: newest.height, hash: newest.hash, epoch, view } });
     await store.write(ops);
     final = newest;
-    finalCertificate = certificate;
-    finalView = view;
+    // Catch-up may stop below the block that the certificate names: then the tip has none of its own.
+    finalCertificate = equalBytes(certificate.subject.blockHash, newest.hash) ? certificate : undefined;
+    finalView = headOf(newest, certificate).view;
     prune();
     onFinalized({ blocks: path, certificate });
   };
@@ -324,7 +253,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
         return "done";
       }),
     /**
-     * Blocks that a verified finalization of the last one makes final: executed, their roots compared,
+     * Blocks that a verified finalization of the last one, or of a descendant of it, makes final: executed, their roots compared,
      * their signatures and proofs taken on the word of the quorum that finalized them. Those that are
      * final here already are passed over.
      */
@@ -342,6 +271,20 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
         }
         if (path.length > 0) await write(path, certificate);
         return undefined;
+      }),
+    /**
+     * The state after a final block that its certificate was verified for, as others sent it; undefined if
+     * its root is not the header's. The node goes on from there, without the blocks below.
+     */
+    adopt: (block: Block, certificate: Certificate, bytes: Uint8Array): Promise<Executed | undefined> =>
+      alone(async () => {
+        const state = stateOf(bytes, block.header.stateRoot);
+        if (state === undefined || state.height !== block.header.height) return undefined;
+        const base = executed(blockHash(block.header), block, state);
+        // Consensus may have been faster.
+        if (base.height > final.height)
+          await write([base], certificate, baseOps(base, block, certificate, bytes));
+        return base;
       }),
     refusalOf: (hash: Uint8Array): Fault | undefined => refusals.get(toHex(hash)),
     stop(): void {

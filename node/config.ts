@@ -20,6 +20,8 @@ const NodeConfig = z.strictObject({
   accountKey: z.string().optional(),
   /** Development chains only: the account that dev_faucet spends from. */
   faucetKey: z.string().optional(),
+  /** False: a node far behind executes every block instead of taking a state from its peers. */
+  snapshotSync: z.boolean().default(true),
   logLevel: z.enum(LOG_LEVELS).default("info"),
 });
 export type NodeConfig = z.output<typeof NodeConfig>;

@@ -11,7 +11,8 @@ import { nullifierOf, type Submission } from "../consensus/types/submission.ts";
 import type { GenesisDocument } from "../genesis/document.ts";
 import { genesisState } from "../genesis/state.ts";
 import { createAdmission } from "./admission.ts";
-import { createAnswers, createCatchUp } from "./catch-up.ts";
+import { createAnswers } from "./catch-up/answers.ts";
+import { createCatchUp } from "./catch-up/catch-up.ts";
 import { type FinalizedEvent, openChain } from "./chain.ts";
 import { createChanges } from "./changes.ts";
 import type { NodeConfig } from "./config.ts";
@@ -33,6 +34,7 @@ import { createRelayLimits } from "./relay-limits.ts";
 import { createMethods } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/server.ts";
 import { createSigner } from "./signer.ts";
+import { createStandstill } from "./standstill.ts";
 import { nodeStatus } from "./status.ts";
 import { openStore } from "./store/store.ts";
 import { createValidatorKeys } from "./validator-keys.ts";
@@ -227,12 +229,13 @@ export async function startNode(
     onBehind: () => catchUp.start(),
     onFatal,
   });
-  const catchUp = createCatchUp({
-    chain,
-    network,
-    log,
-    onImported: (certificate) => driver.onImported(certificate),
-  });
+  const catchUp = createCatchUp(
+    { snapshotSync: config.snapshotSync },
+    { chain, store, network, log, onImported: (certificate) => driver.onImported(certificate) },
+  );
+
+  const standstill =
+    signer === undefined ? undefined : createStandstill({ chain, store, signer, driver, halt, network, log });
 
   const headers = createHeaders({ chain, network, catchUp });
   const poolExchange = createPoolExchange({ chain: tag, pool, network, admit: judge, log });
@@ -274,6 +277,7 @@ export async function startNode(
         nodeStatus: () =>
           nodeStatus(config.name, {
             chain,
+            store,
             driver,
             network,
             signer,
@@ -300,6 +304,7 @@ export async function startNode(
       driver.stop();
       catchUp.stop();
       poolExchange.stop();
+      standstill?.stop();
       lag.stop();
       chain.stop();
       await network.stop();

@@ -43,7 +43,7 @@ export type ProofLife = ReturnType<typeof createProofLife>;
 export function createProofLife(components: {
   readonly chain: Pick<Chain, "pending">;
   readonly mempool: Pick<Mempool, "submission">;
-  readonly store: Pick<Store, "place" | "record" | "hashAt">;
+  readonly store: Pick<Store, "place" | "record" | "hashAt" | "lowest">;
 }) {
   const { chain, mempool, store } = components;
   const refused = createMemory<{ fault: Fault; record: ProofRecord }>();
@@ -87,7 +87,9 @@ export function createProofLife(components: {
         return { id, stage: "expired", ...late, fault: faultInfo(fault("submission/window-closed")) };
       const no = refused.get(id);
       if (no !== undefined) return { id, stage: "rejected", ...no.record, fault: faultInfo(no.fault) };
-      throw new FaultError("rpc/not-found", { id });
+      const lowestHeight = store.lowest();
+      // It may have been included below that height, which this node can't tell.
+      throw new FaultError("rpc/not-found", { id, ...(lowestHeight > 1 ? { lowestHeight } : {}) });
     },
   };
 }

@@ -4,11 +4,9 @@
  */
 import { toHex } from "../consensus/primitives/bytes.ts";
 import { formatZkp } from "../consensus/primitives/units.ts";
-import { setProof } from "../consensus/state/proofs.ts";
 import type { ContributionReceipt, EpochReceipt, RoundReceipt } from "../consensus/state/settle-epoch.ts";
-import { SetProofType } from "../consensus/types/light-client.ts";
 import type { ProofStatus, Round } from "../rpc/methods.ts";
-import type { Executed } from "./chain.ts";
+import type { Executed } from "./executed.ts";
 import type { StoreOp } from "./store/ops.ts";
 
 export type RewardRecord = NonNullable<ProofStatus["reward"]>;
@@ -107,18 +105,9 @@ function roundOps(round: RoundReceipt, height: number, epoch: EpochReceipt): Sto
   return [{ kind: "record", namespace: "rounds", key: roundKey(task, round.epoch), value }, ...rewards];
 }
 
-/** Key of an ended epoch's record. */
-export const epochKey = (epoch: number): string => epoch.toString().padStart(12, "0");
-
-/** What light clients need of an epoch's last block; later states no longer show it. */
-function epochOps({ height, state }: Executed): StoreOp[] {
-  const value = { height: String(height), next: toHex(SetProofType.serialize(setProof(state, state.epoch))) };
-  return [{ kind: "record", namespace: "epochs", key: epochKey(state.epoch - 1), value }];
-}
-
 export function receiptOps(executed: Executed): StoreOp[] {
   const { block, height, receipt } = executed;
-  const ops: StoreOp[] = receipt.epoch === undefined ? [] : epochOps(executed);
+  const ops: StoreOp[] = [];
   for (const [index, id] of receipt.transactions.entries()) {
     ops.push({ kind: "index", of: "transaction", id, place: { height, index } });
   }

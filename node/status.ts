@@ -3,7 +3,7 @@ import { toHex } from "../consensus/primitives/bytes.ts";
 import { describeFault, FaultError } from "../consensus/primitives/faults.ts";
 import type { ValidatorSet } from "../consensus/types/validator-set.ts";
 import type { NodeRole, NodeStatus } from "../rpc/node-status.ts";
-import type { CatchUp } from "./catch-up.ts";
+import type { CatchUp } from "./catch-up/catch-up.ts";
 import type { Chain } from "./chain.ts";
 import type { Driver } from "./driver.ts";
 import type { EvidencePool } from "./evidence.ts";
@@ -12,9 +12,11 @@ import type { Lag } from "./lag.ts";
 import type { Mempool } from "./mempool.ts";
 import type { Network } from "./network/network.ts";
 import type { Signer } from "./signer.ts";
+import type { Store } from "./store/store.ts";
 
 export type StatusComponents = {
   readonly chain: Pick<Chain, "final" | "tip">;
+  readonly store: Pick<Store, "lowest">;
   readonly driver: Pick<Driver, "status" | "positionOf">;
   readonly network: Pick<Network, "peers" | "gossip">;
   readonly signer: Pick<Signer, "blockedBy" | "blsKey"> | undefined;
@@ -24,11 +26,11 @@ export type StatusComponents = {
   readonly evidence: Pick<EvidencePool, "size">;
   readonly halt: Pick<Halt, "get">;
   readonly lag: Pick<Lag, "summary">;
-  readonly catchUp: Pick<CatchUp, "wasBehindSince">;
+  readonly catchUp: Pick<CatchUp, "phase">;
 };
 
 export function nodeStatus(name: string, components: StatusComponents): NodeStatus {
-  const { chain, driver, network, mempool, evidence, lag, catchUp } = components;
+  const { chain, store, driver, network, mempool, evidence, lag, catchUp } = components;
   const status = driver.status();
   // RPC listens a moment before the engine is there.
   if (status === undefined) throw new FaultError("rpc/busy", { starting: true });
@@ -38,6 +40,7 @@ export function nodeStatus(name: string, components: StatusComponents): NodeStat
     if (position !== undefined) return "validator";
     return blsKey !== undefined && components.isValidator(blsKey) ? "validator without seat" : "follower";
   };
+  const phase = catchUp.phase();
   return {
     name,
     role: roleOf(self, components.signer?.blsKey),
@@ -49,7 +52,9 @@ export function nodeStatus(name: string, components: StatusComponents): NodeStat
     height: String(chain.tip().height),
     finalizedHeight: String(final.height),
     finalizedHash: toHex(final.hash),
-    catchingUp: catchUp.wasBehindSince(performance.now()),
+    lowestHeight: String(store.lowest()),
+    catchingUp: phase !== undefined,
+    ...(phase === undefined ? {} : { catchUp: phase }),
     signer: signerState(components, self),
     validators: { seats: set.members.length, heaviest: heaviestOf(set) },
     peers: network.peers().map(({ peerId, address, blsKey, score, dropped }) => {

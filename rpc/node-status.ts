@@ -47,7 +47,13 @@ export const NodeStatus = z.object({
   height: Uint64,
   finalizedHeight: Uint64,
   finalizedHash: Hash,
+  /** Final blocks are held from here on; those below were never here if it began with a snapshot. */
+  lowestHeight: Uint64,
   catchingUp: z.boolean(),
+  /** What is taken from others right now: ends of epochs, chunks of a state, or blocks; how far of how far. */
+  catchUp: z
+    .object({ phase: z.enum(["boundaries", "snapshot", "blocks"]), done: Count, of: Count })
+    .optional(),
   signer: z.object({
     state: Signing,
     lease: z.object({ epoch: Uint64, view: Uint64 }).optional(),

@@ -377,6 +377,12 @@ export const FAULTS = {
   "block/submission": [5011, false, "A submission of the block is invalid.", "Report the proposer."],
   "block/evidence": [5013, false, "A piece of evidence in the block is invalid.", "Report the proposer."],
   "block/unknown": [5012, true, "The node has no such block.", "Ask for a height up to the finalized one."],
+  "block/pruned": [
+    5014,
+    false,
+    "The node began with a snapshot and does not hold what came before it.",
+    "Ask for heights from lowestHeight on, or ask a node that executed all blocks.",
+  ],
 
   "rpc/parse": [6001, false, "The body is not JSON.", "Send one JSON-RPC 2.0 request as UTF-8 JSON."],
   "rpc/request-invalid": [

@@ -30,13 +30,11 @@ import {
   encodeProposal,
   encodeVotesMessage,
   FRAME_BYTES_MAX,
-  type Request,
-  type Response,
-  type ResponseTo,
 } from "./messages.ts";
 import { createPeers, type PeerEvent } from "./peers.ts";
 import { createPenalties } from "./penalties.ts";
 import { answerPool, askPool, POOL_QUESTION_BYTES_MAX, type PoolQuestion, type PoolView } from "./pool.ts";
+import type { Request, Response, ResponseTo } from "./requests.ts";
 import { answerRequest, REQUESTS_AT_ONCE } from "./sync.ts";
 import type { GossipMessage } from "./topics.ts";
 

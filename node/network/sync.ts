@@ -7,16 +7,16 @@ import type { Stream } from "@libp2p/interface";
 import { FaultError } from "../../consensus/primitives/faults.ts";
 import type { Log } from "../log.ts";
 import { encodeFrame } from "./frames.ts";
+import { FRAME_BYTES_MAX } from "./messages.ts";
 import {
   decodeRequest,
   decodeResponse,
   encodeRequest,
   encodeResponse,
-  FRAME_BYTES_MAX,
   type Request,
   type Response,
   type ResponseTo,
-} from "./messages.ts";
+} from "./requests.ts";
 
 export const REQUESTS_AT_ONCE = 4;
 const REQUESTS_WAITING_MAX = 64;

@@ -1,5 +1,5 @@
 /** Answers to light clients: branches, and the headers up to the next finalization. Reads only. */
-import { fromHex, toHex } from "../../consensus/primitives/bytes.ts";
+import { toHex } from "../../consensus/primitives/bytes.ts";
 import { FaultError } from "../../consensus/primitives/faults.ts";
 import { Height } from "../../consensus/primitives/units.ts";
 import { accountBranch, setProof, submissionBranch } from "../../consensus/state/proofs.ts";
@@ -12,15 +12,13 @@ import {
   SetProofType,
   SubmissionProofType,
 } from "../../consensus/types/light-client.ts";
-import { decode } from "../../consensus/types/ssz.ts";
 import type { Genesis } from "../../genesis/state.ts";
 import type { Chain } from "../chain.ts";
-import { epochKey } from "../receipts.ts";
 import type { Store } from "../store/store.ts";
 
 export type LightComponents = {
   readonly chain: Pick<Chain, "final" | "finalCertificate">;
-  readonly store: Pick<Store, "blockAt" | "finalizationAt" | "record" | "place">;
+  readonly store: Pick<Store, "blockAt" | "finalizationAt" | "epochProof" | "place" | "lowest">;
   readonly genesis: Pick<Genesis, "state">;
 };
 
@@ -42,11 +40,10 @@ export function createLightAnswers({ chain, store, genesis }: LightComponents) {
     genesis: (): Uint8Array => SetProofType.serialize(setProof(genesis.state, 0)),
 
     epoch(epoch: number): Uint8Array {
-      const record = store.record("epochs", epochKey(epoch)) as { height: string; next: string } | undefined;
-      const next = record === undefined ? undefined : decode(SetProofType, fromHex(record.next));
-      if (record === undefined || next === undefined)
+      const proof = store.epochProof(epoch);
+      if (proof === undefined)
         throw new FaultError("rpc/not-found", { epoch, current: chain.final().state.epoch });
-      return EpochProofType.serialize({ finalized: finalizedFrom(Height(Number(record.height))), next });
+      return EpochProofType.serialize(proof);
     },
 
     account(address: Uint8Array): Uint8Array {
@@ -63,7 +60,7 @@ export function createLightAnswers({ chain, store, genesis }: LightComponents) {
       const block = place === undefined ? undefined : store.blockAt(place.height);
       const submission = block?.body.submissions[place?.index ?? 0];
       if (place === undefined || block === undefined || submission === undefined)
-        throw new FaultError("rpc/not-found", { id: toHex(id) });
+        throw new FaultError("rpc/not-found", { id: toHex(id), lowestHeight: store.lowest() });
       const { index, height } = place;
       const branch = submissionBranch(block.body, index);
       return SubmissionProofType.serialize({ finalized: finalizedFrom(height), index, submission, branch });

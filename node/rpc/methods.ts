@@ -125,6 +125,9 @@ function createHandlers(components: MethodComponents): Handlers {
       const at =
         height === undefined ? (known?.header.height ?? chain.final().height) : Height(Number(height));
       const block = store.blockAt(at);
+      const lowest = store.lowest();
+      if (block === undefined && at > 0 && at < lowest)
+        throw new FaultError("block/pruned", { height: at, lowestHeight: lowest });
       if (block === undefined || (hash !== undefined && toHex(blockHash(block.header)) !== hash)) {
         throw new FaultError("block/unknown", { height: at, finalized: chain.final().height });
       }

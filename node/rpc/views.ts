@@ -11,7 +11,7 @@ import { formatAddress } from "../../consensus/types/address.ts";
 import { parseStandardisation } from "../../consensus/types/normalization.ts";
 import { shapeOf } from "../../consensus/work/gradient.ts";
 import type { BlockInfo, ChainStatus, ResultOf, Round, TaskDetail } from "../../rpc/methods.ts";
-import type { Executed } from "../chain.ts";
+import type { Executed } from "../executed.ts";
 import { roundKey } from "../receipts.ts";
 import type { Store } from "../store/store.ts";
 

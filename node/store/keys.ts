@@ -12,7 +12,9 @@
  * h/<height>                        hash of the final block
  * x/<height>                        its finalization, where it was finalized directly
  * c/<epoch>/<view>/<kind>/<hash8>   certificate; two that contradict each other are both kept
- * n/<height>                        snapshot of the state
+ * n/<height>                        manifest of a snapshot of the state
+ * k/<height>/<index>                a chunk of it
+ * e/<epoch>                         what proves the end of an epoch and the next set
  * t/<transaction id>, z/<proof id>  where it was included: {height, index}
  * r/<namespace>/<key>               record: small JSON
  * ```
@@ -48,6 +50,8 @@ export const keys = {
   certificate: ({ epoch, view, kind, blockHash }: Subject) =>
     `c/${number(epoch)}/${number(view)}/${kind}/${bytes(blockHash.subarray(0, 8))}`,
   snapshot: (height: number) => `n/${number(height)}`,
+  chunk: (height: number, index: number) => `k/${number(height)}/${number(index)}`,
+  epochProof: (epoch: number) => `e/${number(epoch)}`,
   index: (of: IndexKind, id: Uint8Array) => `${of === "transaction" ? "t" : "z"}/${bytes(id)}`,
   record: (namespace: string, key: string) => `r/${name(namespace)}/${name(key)}`,
 } as const;
@@ -61,6 +65,13 @@ export const ranges = {
   ownVotes: (epoch: number) => below(`v/${number(epoch)}`),
   ownVotesFrom: (epoch: number): Range => ({ gte: `v/${number(epoch)}/`, lt: "v0" }),
   speculative: (height: number) => below(`u/${number(height)}`),
+  /** Marks at heights up to this one. */
+  speculativeUpTo: (height: number): Range => ({ gte: "u/", lt: `u/${number(height)}0` }),
+  /** Finalizations at heights `from` to `to`, both included. */
+  finalizations: (from: number, to: number): Range => ({
+    gte: `x/${number(from)}`,
+    lt: `x/${number(to)}/`,
+  }),
   /** Views `from` to `to`, both included. */
   certificates: (epoch: number, from: number, to: number): Range => ({
     gte: `c/${number(epoch)}/${number(from)}/`,

@@ -4,11 +4,12 @@
  * being written meanwhile.
  */
 import { ContainerType, type Type, type ValueOf } from "@chainsafe/ssz";
-import { equalBytes } from "../../consensus/primitives/bytes.ts";
+import { equalBytes, uint64Bytes } from "../../consensus/primitives/bytes.ts";
 import { FaultError, invariant } from "../../consensus/primitives/faults.ts";
 import type { Epoch, Height, View } from "../../consensus/primitives/units.ts";
 import { type Block, BlockType, type Proposal, ProposalType } from "../../consensus/types/block.ts";
 import { type Certificate, CertificateType } from "../../consensus/types/certificate.ts";
+import { type EpochProof, EpochProofType } from "../../consensus/types/light-client.ts";
 import {
   Bytes32,
   decode,
@@ -20,13 +21,14 @@ import {
 } from "../../consensus/types/ssz.ts";
 import { type Subject, SubjectType, type Vote, VoteType } from "../../consensus/types/vote.ts";
 import { type IndexKind, keys, lastPart } from "./keys.ts";
+import { chunksOf, ManifestType, manifestOf, SNAPSHOT_BYTES_MAX } from "./manifest.ts";
 
 /** Newest snapshots that are kept. */
 export const SNAPSHOTS_KEPT = 2;
-/** A snapshot of a state with some hundred thousand accounts. */
-export const SNAPSHOT_BYTES_MAX = 256 * 1024 * 1024;
 export const RECORD_BYTES_MAX = 64 * 1024;
 export const META_BYTES_MAX = 4096;
+/** Meta key of the lowest height from which on all final blocks are held. */
+export const LOWEST = "lowest";
 
 export type JsonValue =
   | string
@@ -70,6 +72,10 @@ export type StoreOp =
     }
   | { readonly kind: "head"; readonly head: Head }
   | { readonly kind: "snapshot"; readonly height: Height; readonly bytes: Uint8Array }
+  /** The state at this height came from others: between the head before and it there are no blocks here. Goes first. */
+  | { readonly kind: "base"; readonly height: Height }
+  /** Verified, or made of the own final block. */
+  | { readonly kind: "epoch-proof"; readonly epoch: Epoch; readonly proof: EpochProof }
   | { readonly kind: "index"; readonly of: IndexKind; readonly id: Uint8Array; readonly place: Place }
   | { readonly kind: "record"; readonly namespace: string; readonly key: string; readonly value: JsonValue }
   | { readonly kind: "meta"; readonly key: string; readonly value: Uint8Array };
@@ -88,8 +94,12 @@ export type WriteView = {
   voteEpoch: Epoch;
   /** Heights of the snapshots, ascending. */
   snapshots: readonly Height[];
+  /** Every final block from this height on is here. */
+  lowest: Height;
   /** Keys of the blocks marked as not final, by height. */
   speculativeAt(height: Height): Promise<readonly string[]>;
+  /** Of the same, the lowest ones up to a height. */
+  speculativeUpTo(height: Height): Promise<readonly string[]>;
 };
 
 const EMPTY = new Uint8Array(0);
@@ -152,6 +162,10 @@ async function translateOne(op: StoreOp, view: WriteView): Promise<BatchOp[]> {
       return head(op.head, view);
     case "snapshot":
       return snapshot(op, view);
+    case "base":
+      return base(op.height, view);
+    case "epoch-proof":
+      return [put(keys.epochProof(op.epoch), EpochProofType.serialize(op.proof))];
     case "index":
       return [put(keys.index(op.of, op.id), PlaceType.serialize(op.place))];
     case "record": {
@@ -229,5 +243,27 @@ function snapshot(op: Extract<StoreOp, { kind: "snapshot" }>, view: WriteView): 
   const heights = [...new Set([...view.snapshots, op.height])].sort((a, b) => a - b);
   const old = heights.slice(0, -SNAPSHOTS_KEPT);
   view.snapshots = heights.slice(-SNAPSHOTS_KEPT);
-  return [put(keys.snapshot(op.height), op.bytes), ...old.map((height) => del(keys.snapshot(height)))];
+  return [
+    put(keys.snapshot(op.height), ManifestType.serialize(manifestOf(op.bytes))),
+    ...chunksOf(op.bytes).map((chunk, index) => put(keys.chunk(op.height, index), chunk)),
+    ...old.flatMap((height) => withoutSnapshot(height, view)),
+  ];
+}
+
+function withoutSnapshot(height: Height, view: WriteView): BatchOp[] {
+  const key = keys.snapshot(height);
+  const stored = view.get(key);
+  const count = stored === undefined ? 0 : decodeStored(ManifestType, key, stored).chunks.length;
+  return [del(key), ...Array.from({ length: count }, (_, index) => del(keys.chunk(height, index)))];
+}
+
+/** Blocks that were not final below it are decided, one way or the other, by blocks that are not here. */
+async function base(height: Height, view: WriteView): Promise<BatchOp[]> {
+  invariant(height > view.lowest, `blocks are held from height ${view.lowest}, not from ${height}`);
+  view.lowest = height;
+  const marks = await view.speculativeUpTo(height);
+  return [
+    put(keys.meta(LOWEST), uint64Bytes(height)),
+    ...marks.flatMap((mark) => [del(mark), del(`b/${lastPart(mark)}`)]),
+  ];
 }

@@ -9,16 +9,26 @@
 import { equalBytes, uint64Bytes } from "../../consensus/primitives/bytes.ts";
 import { FaultError } from "../../consensus/primitives/faults.ts";
 import { Epoch, Height } from "../../consensus/primitives/units.ts";
-import { type Block, BlockType, type Proposal, ProposalType } from "../../consensus/types/block.ts";
+import {
+  type Block,
+  BlockType,
+  type Header,
+  HeaderType,
+  type Proposal,
+  ProposalType,
+} from "../../consensus/types/block.ts";
 import { type Certificate, CertificateType } from "../../consensus/types/certificate.ts";
+import { type EpochProof, EpochProofType } from "../../consensus/types/light-client.ts";
 import { type Subject, type Vote, type VoteKind, VoteType } from "../../consensus/types/vote.ts";
 import { type IndexKind, keys, lastPart, ranges } from "./keys.ts";
 import { type Level, openLevel } from "./level.ts";
+import { type Manifest, ManifestType } from "./manifest.ts";
 import {
   decodeStored,
   type Head,
   HeadType,
   type JsonValue,
+  LOWEST,
   OwnVoteType,
   type Place,
   PlaceType,
@@ -28,12 +38,15 @@ import {
 } from "./ops.ts";
 import { createTurns } from "./turns.ts";
 
-const VERSION = 1;
+/** 2: snapshots in chunks, epoch proofs under keys of their own. */
+const VERSION = 2;
 /** Callers await each write, so this many waiting is a bug. */
 const WRITES_WAITING_MAX = 1024;
 /** Entries deleted in one batch while pruning. */
 const PRUNE_BATCH = 1000;
 const RANGE_LIMIT_MAX = 1024;
+/** A stored block begins with its header. */
+const HEADER_BYTES = HeaderType.fixedSize ?? 0;
 
 export type StoreOptions = {
   /** The chain's 32-byte tag: a folder of another chain is refused. */
@@ -60,13 +73,14 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
   const prunedBelowKey = keys.meta("pruned-below");
   let prunedBelow = Epoch(readCount(get(prunedBelowKey)));
   const votes = await checkVotes(db, dir, prunedBelow);
-  let state: Omit<WriteView, "get" | "speculativeAt"> = {
+  let state: Omit<WriteView, "get" | "speculativeAt" | "speculativeUpTo"> = {
     head: readHead(get(keys.meta("head"))),
     nextVote: votes.next,
     voteEpoch: votes.epoch > prunedBelow ? votes.epoch : prunedBelow,
     snapshots: (await db.keys(ranges.snapshots(), RANGE_LIMIT_MAX)).map((key) =>
       Height(Number.parseInt(lastPart(key), 16)),
     ),
+    lowest: Height(Math.max(1, readCount(get(keys.meta(LOWEST))))),
   };
 
   const deleteBefore = async (prefix: Parameters<typeof ranges.before>[0], epoch: Epoch): Promise<void> => {
@@ -84,12 +98,13 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
         ...state,
         get,
         speculativeAt: (height) => db.keys(ranges.speculative(height), RANGE_LIMIT_MAX),
+        speculativeUpTo: (height) => db.keys(ranges.speculativeUpTo(height), RANGE_LIMIT_MAX),
       };
       const batch = await translate(ops, view);
       if (batch.length === 0) return;
       await db.commit(batch);
-      const { head, nextVote, voteEpoch, snapshots } = view;
-      state = { head, nextVote, voteEpoch, snapshots };
+      const { head, nextVote, voteEpoch, snapshots, lowest } = view;
+      state = { head, nextVote, voteEpoch, snapshots, lowest };
     });
 
   const version = get(keys.meta("version"));
@@ -118,6 +133,11 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
     return bytes === undefined ? undefined : (decodeStored(BlockType, "b/", bytes) as Block);
   };
   const hashAt = (height: Height): Uint8Array | undefined => get(keys.finalHash(height));
+  const manifest = (height: Height): Manifest | undefined => {
+    const key = keys.snapshot(height);
+    const bytes = get(key);
+    return bytes === undefined ? undefined : decodeStored(ManifestType, key, bytes);
+  };
 
   return {
     /** All operations in one synced batch, after the writes asked before. Resolves when they are on disk. */
@@ -136,6 +156,27 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
     finalizationAt(height: Height): Certificate | undefined {
       const bytes = get(keys.finalization(height));
       return bytes === undefined ? undefined : decodeStored(CertificateType, "x/", bytes);
+    },
+    /** Without reading what is in its body; how large the block is goes with it. */
+    headerAt(height: Height): { readonly header: Header; readonly blockBytes: number } | undefined {
+      const hash = hashAt(height);
+      const bytes = hash === undefined ? undefined : get(keys.block(hash));
+      if (bytes === undefined) return undefined;
+      const front = bytes.slice(0, HEADER_BYTES);
+      return { header: decodeStored(HeaderType, "b/", front), blockBytes: bytes.length };
+    },
+    /** The lowest height in this range, both ends included, whose block was finalized directly. */
+    async finalizedFrom(from: Height, to: Height): Promise<Height | undefined> {
+      const [key] = await db.keys(ranges.finalizations(from, to), 1);
+      return key === undefined ? undefined : Height(Number.parseInt(lastPart(key), 16));
+    },
+    /** Final blocks are here from this height to the head without a gap: 1, or where a snapshot was taken. */
+    lowest: (): Height => state.lowest,
+    /** The end of an epoch, its finalization, and the next set. */
+    epochProof(epoch: number): EpochProof | undefined {
+      const key = keys.epochProof(epoch);
+      const bytes = get(key);
+      return bytes === undefined ? undefined : decodeStored(EpochProofType, key, bytes);
     },
     /** Certificates of the views, both ends included, ascending; `limit` at most 1024. */
     async certificates(epoch: Epoch, fromView: number, toView: number, limit = 256): Promise<Certificate[]> {
@@ -177,7 +218,22 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
     },
     /** Heights of the stored snapshots, ascending: at most two. */
     snapshotHeights: (): readonly Height[] => state.snapshots,
-    snapshot: (height: Height): Uint8Array | undefined => get(keys.snapshot(height)),
+    manifest,
+    chunk: (height: Height, index: number): Uint8Array | undefined => get(keys.chunk(height, index)),
+    /** All chunks in one; undefined without the snapshot, or if one of them is missing. */
+    snapshot(height: Height): Uint8Array | undefined {
+      const known = manifest(height);
+      if (known === undefined) return undefined;
+      const whole = new Uint8Array(known.bytes);
+      let at = 0;
+      for (let index = 0; index < known.chunks.length; index++) {
+        const chunk = get(keys.chunk(height, index));
+        if (chunk === undefined || at + chunk.length > whole.length) return undefined;
+        whole.set(chunk, at);
+        at += chunk.length;
+      }
+      return at === whole.length ? whole : undefined;
+    },
     place(of: IndexKind, id: Uint8Array): Place | undefined {
       const bytes = get(keys.index(of, id));
       return bytes === undefined ? undefined : decodeStored(PlaceType, of, bytes);

@@ -8,10 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { invariant } from "../../consensus/primitives/faults.ts";
 import { VoteKind } from "../../consensus/types/vote.ts";
-import { createAnswers, createCatchUp } from "../../node/catch-up.ts";
-import { type Chain, openChain } from "../../node/chain.ts";
+import { createAnswers } from "../../node/catch-up/answers.ts";
+import { createCatchUp } from "../../node/catch-up/catch-up.ts";
+import { openChain } from "../../node/chain.ts";
 import { silentLog } from "../../node/log.ts";
-import type { Request, ResponseTo } from "../../node/network/messages.ts";
+import type { Request, ResponseTo } from "../../node/network/requests.ts";
 import { openStore } from "../../node/store/store.ts";
 import {
   certify,
@@ -30,6 +31,8 @@ const BLOCKS = 600;
 /** Epochs whose blocks carry proofs and reveals; the rest are empty ones. */
 const PLAYED_EPOCHS = 2;
 const ROUNDS = 3;
+/** The test chain's: what the snapshot weighs is mostly the state's fixed size. */
+const ACCOUNTS = 3;
 const PEER = { peerId: "peer", blsKey: undefined, address: "" } as const;
 
 const chain = createChain();
@@ -47,6 +50,8 @@ function* play(): Generator<Link[]> {
     if (at.parent !== undefined) at = { ...at, parent: { ...at.parent, parent: undefined } };
   }
 }
+
+type Node = Awaited<ReturnType<typeof openNode>>;
 
 async function openNode() {
   const dir = await mkdtemp(join(tmpdir(), "zkp-bench-sync-"));
@@ -70,28 +75,38 @@ async function openNode() {
 }
 
 /** Milliseconds until `node` is where the source is. */
-function caughtUp(node: Chain, height: number, answers: ReturnType<typeof createAnswers>): Promise<number> {
+function caughtUp(
+  { node, store }: Node,
+  height: number,
+  answers: ReturnType<typeof createAnswers>,
+  snapshotSync: boolean,
+): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   const started = performance.now();
-  const catchUp = createCatchUp({
-    chain: node,
-    network: {
-      peers: () => [{ ...PEER, score: 0, dropped: { votes: 0, blocks: 0, sync: 0 } }],
-      async request<R extends Request>(_peer: string, request: R): Promise<ResponseTo<R>> {
-        const answer = await answers(request);
-        invariant(answer !== undefined, "the source answers");
-        return answer as ResponseTo<R>;
+  const catchUp = createCatchUp(
+    { snapshotSync },
+    {
+      chain: node,
+      store,
+      network: {
+        peers: () => [{ ...PEER, score: 0, dropped: { votes: 0, blocks: 0, sync: 0 } }],
+        async request<R extends Request>(_peer: string, request: R): Promise<ResponseTo<R>> {
+          const answer = await answers(request);
+          invariant(answer !== undefined, "the source answers");
+          return answer as ResponseTo<R>;
+        },
+        blame: () => undefined,
+      },
+      log: silentLog,
+      onImported() {
+        if (node.final().height >= height) {
+          resolve(performance.now() - started);
+          catchUp.stop();
+        }
+        return Promise.resolve();
       },
     },
-    log: silentLog,
-    onImported() {
-      if (node.final().height >= height) {
-        resolve(performance.now() - started);
-        catchUp.stop();
-      }
-      return Promise.resolve();
-    },
-  });
+  );
   catchUp.start();
   return promise;
 }
@@ -109,13 +124,20 @@ export async function* bench(): AsyncGenerator<Figure> {
     invariant(wrong === undefined, "the chain is sound");
   }
   const { height } = source.node.final();
-  const times: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const { node, close } = await openNode();
-    times.push(await caughtUp(node, height, createAnswers(source.node, source.store)));
-    await close();
-  }
-  await source.close();
-  const rate = (1000 * height) / median(times);
+  const answers = createAnswers(source.node, source.store);
+  const measure = async (snapshotSync: boolean): Promise<number> => {
+    const times: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const late = await openNode();
+      times.push(await caughtUp(late, height, answers, snapshotSync));
+      await late.close();
+    }
+    return median(times);
+  };
+  const rate = (1000 * height) / (await measure(false));
   yield { name: `sync: from genesis, ${height} blocks, runs of ${EPOCH}`, value: rate, unit: "blocks/s" };
+  const snapshotMs = await measure(true);
+  await source.close();
+  const name = `sync: by snapshot, ${height / EPOCH} epochs followed, a state of ${ACCOUNTS} accounts`;
+  yield { name, value: snapshotMs, unit: "ms" };
 }

@@ -1,14 +1,17 @@
 /** Catch-up: which runs of blocks are taken, and what is answered to others who catch up. */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
+import { FaultError } from "../../../consensus/primitives/faults.ts";
+import { Height } from "../../../consensus/primitives/units.ts";
 import type { Block } from "../../../consensus/types/block.ts";
 import type { Certificate } from "../../../consensus/types/certificate.ts";
 import { VoteKind } from "../../../consensus/types/vote.ts";
-import { createAnswers, createCatchUp } from "../../../node/catch-up.ts";
+import { createAnswers } from "../../../node/catch-up/answers.ts";
+import { createCatchUp } from "../../../node/catch-up/catch-up.ts";
 import { openChain } from "../../../node/chain.ts";
 import { silentLog } from "../../../node/log.ts";
-import type { Request, Response } from "../../../node/network/messages.ts";
 import type { Network, PeerStatus } from "../../../node/network/network.ts";
+import type { Request, Response } from "../../../node/network/requests.ts";
 import { openStore } from "../../../node/store/store.ts";
 import {
   certify,
@@ -68,28 +71,38 @@ async function follow(
   t: TestContext,
   answer: (fromHeight: number) => { blocks: Block[]; certificate: Certificate | undefined },
 ) {
-  const { chain: node } = await openNode(t);
+  const { chain: node, store } = await openNode(t);
   const asked: number[] = [];
   const imported: number[] = [];
   const request = async (_peer: string, it: Request): Promise<Response> => {
     if (it.kind === "tip")
-      return { kind: "tip", height: long.state.height, epoch: long.state.epoch, finalizedHash: long.hash };
-    assert.equal(it.kind, "blocks");
-    const from = it.kind === "blocks" ? it.fromHeight : 0;
-    asked.push(from);
-    return { kind: "blocks", ...answer(from) };
+      return {
+        kind: "tip",
+        height: long.state.height,
+        epoch: long.state.epoch,
+        finalizedHash: long.hash,
+        lowestHeight: Height(1),
+      };
+    if (it.kind !== "blocks") throw new FaultError("node/request-refused");
+    asked.push(it.fromHeight);
+    return { kind: "blocks", ...answer(it.fromHeight) };
   };
-  const catchUp = createCatchUp({
-    chain: node,
-    network: {
-      peers: () => [{ peerId: "peer" } as PeerStatus],
-      request: request as Network["request"],
+  const catchUp = createCatchUp(
+    { snapshotSync: true },
+    {
+      chain: node,
+      store,
+      network: {
+        peers: () => [{ peerId: "peer" } as PeerStatus],
+        request: request as Network["request"],
+        blame: () => {},
+      },
+      log: silentLog,
+      onImported: async ({ subject }) => {
+        imported.push(subject.view);
+      },
     },
-    log: silentLog,
-    onImported: async ({ subject }) => {
-      imported.push(subject.view);
-    },
-  });
+  );
   t.after(() => catchUp.stop());
   catchUp.start();
   await until(() => !catchUp.isRunning(), "the run ends");
@@ -195,6 +208,7 @@ describe("what others are answered", () => {
       height: blocks.length,
       epoch: 1,
       finalizedHash: long.hash,
+      lowestHeight: 1,
     });
   });
 
@@ -204,7 +218,8 @@ describe("what others are answered", () => {
       heightsOf(await answers({ kind: "blocks", fromHeight: linkAt(fromHeight).state.height, count }));
     assert.deepEqual(await ask(1, 5), [[1, 2, 3], linkAt(3).hash]);
     assert.deepEqual(await ask(2, 100), [[2, 3, 4, 5, 6, 7, 8, 9, 10], linkAt(10).hash]);
-    assert.deepEqual(await ask(1, 2), [[], undefined]);
+    // Without a finalization as far as one asked: the hashes have to be fixed otherwise.
+    assert.deepEqual(await ask(1, 2), [[1, 2], undefined]);
     assert.deepEqual(await ask(11, 100), [[11, 12, 13, 14], linkAt(14).hash]);
     assert.deepEqual(await ask(1, 0), [[], undefined]);
   });

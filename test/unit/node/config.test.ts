@@ -29,6 +29,7 @@ test("the least configuration has defaults and paths within its folder", async (
     ...least,
     genesis: join(dir, "../genesis.json"),
     networkKey: join(dir, "network.json"),
+    snapshotSync: true,
     logLevel: "info",
   });
 });

@@ -8,7 +8,8 @@ import { blsSecretKey, devKey } from "../../../node/keys.ts";
 import { encodeFrame } from "../../../node/network/frames.ts";
 import { helloRoot } from "../../../node/network/hello.ts";
 import { parseTarget } from "../../../node/network/host.ts";
-import { encodeVotesMessage, type Response } from "../../../node/network/messages.ts";
+import { encodeVotesMessage } from "../../../node/network/messages.ts";
+import type { Response } from "../../../node/network/requests.ts";
 import { addressOf, blsKeyOf, createNode, freePort, helloOf, mesh, stranger } from "./hosts.ts";
 import {
   block,
@@ -82,7 +83,7 @@ test("messages to one peer reach that peer only", async (t) => {
 test("requests are answered, refused and limited to connected peers", async (t) => {
   const finalized = block(7, 1).block;
   const answers: Response[] = [
-    { kind: "tip", height: Height(7), epoch: Epoch(1), finalizedHash: bytes(32, 5) },
+    { kind: "tip", height: Height(7), epoch: Epoch(1), finalizedHash: bytes(32, 5), lowestHeight: Height(1) },
     { kind: "blocks", blocks: [finalized, block(8, 2).block], certificate: certificate(notarize(8, 1)) },
     { kind: "block-by-hash", block: finalized },
     { kind: "certificates", certificates: [certificate(nullify(3)), certificate(nullify(4))] },

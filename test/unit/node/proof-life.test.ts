@@ -5,7 +5,7 @@ import { toHex } from "../../../consensus/primitives/bytes.ts";
 import { FaultError, fault } from "../../../consensus/primitives/faults.ts";
 import { Height } from "../../../consensus/primitives/units.ts";
 import { nullifierOf } from "../../../consensus/types/submission.ts";
-import type { Executed } from "../../../node/chain.ts";
+import type { Executed } from "../../../node/executed.ts";
 import { createMempool } from "../../../node/mempool.ts";
 import { createProofLife, isReached } from "../../../node/proof-life.ts";
 import { receiptOps } from "../../../node/receipts.ts";
@@ -52,6 +52,7 @@ function create() {
       place: (of, key) => places.get(`${of}/${toHex(key)}`),
       record: (namespace, key) => records.get(`${namespace}/${key}`),
       hashAt: (height) => hashes.get(height),
+      lowest: () => Height(1),
     },
   });
   const finalize = (link: Link): void => {
