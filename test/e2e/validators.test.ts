@@ -5,61 +5,35 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { fromHex, toHex } from "../../consensus/primitives/bytes.ts";
 import { Epoch, View, zkp } from "../../consensus/primitives/units.ts";
-import { formatAddress, parseAddress } from "../../consensus/types/address.ts";
+import { parseAddress } from "../../consensus/types/address.ts";
 import { encodeEvidence } from "../../consensus/types/evidence.ts";
-import { addressOf } from "../../consensus/types/transaction.ts";
-import { possessionRoot, type Subject, signingRoot, VoteKind } from "../../consensus/types/vote.ts";
-import { type Child, createChild } from "../../devnet/child.ts";
-import { anyPorts } from "../../devnet/ports.ts";
-import { GenesisDocument, parseGenesis } from "../../genesis/document.ts";
+import { type Subject, signingRoot, VoteKind } from "../../consensus/types/vote.ts";
+import type { Child } from "../../devnet/child.ts";
+import { parseGenesis } from "../../genesis/document.ts";
 import { chainTag, genesisState } from "../../genesis/state.ts";
-import {
-  blsSecretKey,
-  createKey,
-  devKey,
-  type Key,
-  libp2pKey,
-  loadKey,
-  peerIdOf,
-  saveKey,
-} from "../../node/keys.ts";
-import { type Client, createClient } from "../../pod/client.ts";
+import { blsSecretKey, loadKey } from "../../node/keys.ts";
+import type { Client } from "../../pod/client.ts";
 import { createLightClient } from "../../pod/light.ts";
 import { waitFor } from "../../pod/wait.ts";
 import type { ResultOf } from "../../rpc/methods.ts";
+import { createLocalChain, type LocalChain } from "../helpers/local-chain.ts";
 
 const CLI = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
-const MAIN = fileURLToPath(new URL("../../node/main.ts", import.meta.url));
 const CHAIN_ID = "dev-validators";
 const run = promisify(execFile);
 
-let dir = "";
+let chain: LocalChain;
 let client: Client;
-const children: Child[] = [];
-const crashes: string[] = [];
-const dirOf = (i: number): string => join(dir, `node-${i}`);
-
-function startNode(i: number): Child {
-  const child = createChild({
-    name: `node-${i}`,
-    args: [MAIN, "--dir", dirOf(i)],
-    onLine: () => undefined,
-    onCrash: ({ name, how, errors }) => void crashes.push(`${name} ${how} ${errors}`),
-  });
-  children.push(child);
-  child.start();
-  return child;
-}
-
+let second: Child;
 let rpcUrl = "";
+
 async function cli(...args: string[]): Promise<Record<string, unknown>> {
   const { stdout } = await run(process.execPath, [CLI, "--rpc", rpcUrl, "--json", ...args]);
   return JSON.parse(stdout) as Record<string, unknown>;
@@ -80,94 +54,31 @@ const seats = ({ validators }: ResultOf<"validator_list">): number[] =>
   validators.filter(({ weight }) => weight !== "0").map(({ validator }) => validator);
 
 before(async () => {
-  dir = await mkdtemp(join(tmpdir(), "zkp-validators-"));
-  const chain = chainTag(CHAIN_ID);
-  const keys = Array.from({ length: 4 }, () => ({
-    bls: createKey("bls"),
-    account: createKey("account"),
-    network: createKey("network"),
-  }));
-  const nameOf = ({ publicKey }: Key): string => formatAddress(addressOf(publicKey));
-  const faucet = devKey("account", "account-0");
-  const document = GenesisDocument.parse({
+  chain = await createLocalChain({
     chainId: CHAIN_ID,
-    preset: "dev",
+    validators: 4,
     params: {
       blockIntervalMs: "150",
       epochHeights: "12",
       proposalTimeoutMs: "1000",
       notarizationTimeoutMs: "2000",
     },
-    timeMs: String(Date.now()),
-    accounts: [faucet, ...keys.map(({ account }) => account)].map((key) => ({
-      address: nameOf(key),
-      balance: String(zkp(50_000)),
-    })),
-    validators: keys.map(({ bls, account }, i) => ({
-      name: `node-${i}`,
-      publicKey: toHex(account.publicKey),
-      blsKey: toHex(bls.publicKey),
-      possession: toHex(blsSecretKey(bls.seed).sign(possessionRoot(chain, bls.publicKey)).toBytes()),
-      stake: String(zkp(1_000)),
-    })),
-    circuits: [],
-    pods: [],
-    tasks: [],
   });
-  await writeFile(join(dir, "genesis.json"), JSON.stringify(document));
-  await saveKey(join(dir, "faucet.json"), faucet);
-  const ports = await anyPorts(8);
-  const addresses = await Promise.all(
-    keys.map(
-      async ({ network }, i) =>
-        `/ip4/127.0.0.1/tcp/${ports[i]}/p2p/${peerIdOf(await libp2pKey(network.seed))}`,
-    ),
-  );
-  for (const [i, own] of keys.entries()) {
-    await mkdir(dirOf(i));
-    for (const key of Object.values(own)) await saveKey(join(dirOf(i), `${key.kind}.json`), key);
-    await writeFile(
-      join(dirOf(i), "config.json"),
-      JSON.stringify({
-        name: `node-${i}`,
-        genesis: "../genesis.json",
-        listen: `/ip4/127.0.0.1/tcp/${ports[i]}`,
-        peers: addresses.filter((_, j) => j !== i),
-        rpc: { host: "127.0.0.1", port: ports[4 + i] },
-        blsKey: "bls.json",
-        accountKey: "account.json",
-        networkKey: "network.json",
-        faucetKey: "../faucet.json",
-      }),
-    );
-  }
-  rpcUrl = `http://127.0.0.1:${ports[4]}`;
-  client = createClient({ rpc: rpcUrl });
-  for (let i = 0; i < 4; i++) startNode(i);
-  await waitFor(
-    "a first final block",
-    async () => {
-      try {
-        const { finalizedHeight } = await client.call("chain_status", {});
-        return Number(finalizedHeight) > 0 ? true : undefined;
-      } catch {
-        return undefined; // the node is not up yet
-      }
-    },
-    { timeoutMs: 60_000 },
-  );
+  rpcUrl = chain.rpcOf(0);
+  client = chain.client(0);
+  const children = [0, 1, 2, 3].map((i) => chain.start(i));
+  assert.ok(children[1] !== undefined);
+  second = children[1];
+  await chain.finalAt(1);
 });
 
-after(async () => {
-  await Promise.all(children.map((child) => child.stop()));
-  await rm(dir, { recursive: true, force: true });
-});
+after(() => chain?.stop());
 
 test("four validators become seven by the command line", { timeout: 240_000 }, async () => {
   for (const i of [4, 5, 6]) {
-    await cli("node", "init", "--dir", dirOf(i), "--like", dirOf(i === 4 ? 0 : i - 1));
-    startNode(i);
-    const joined = await cli("validator", "join", "--dir", dirOf(i), "--stake", "1000");
+    await cli("node", "init", "--dir", chain.dirOf(i), "--like", chain.dirOf(i === 4 ? 0 : i - 1));
+    chain.start(i);
+    const joined = await cli("validator", "join", "--dir", chain.dirOf(i), "--stake", "1000");
     assert.equal(joined.status, "active");
   }
   const seven = await listWhen("seven seats", (it) => seats(it).length === 7);
@@ -179,32 +90,16 @@ test("four validators become seven by the command line", { timeout: 240_000 }, a
 });
 
 test("a node that is killed and started again finds the sets it had", { timeout: 120_000 }, async () => {
-  const child = children[1];
-  assert.ok(child !== undefined);
-  await child.kill();
+  await second.kill();
   const { finalizedHeight } = await client.call("chain_status", {});
-  child.start();
-  const config = JSON.parse(await readFile(join(dirOf(1), "config.json"), "utf8")) as {
-    rpc: { port: number };
-  };
-  const other = createClient({ rpc: `http://127.0.0.1:${config.rpc.port}` });
-  const again = await waitFor(
-    "its catching up",
-    async () => {
-      try {
-        const status = await other.call("chain_status", {});
-        return Number(status.finalizedHeight) > Number(finalizedHeight) + 12 ? status : undefined;
-      } catch {
-        return undefined; // the node is not up yet
-      }
-    },
-    { timeoutMs: 90_000 },
-  );
+  second.start();
+  await chain.finalAt(Number(finalizedHeight) + 13, 1, 90_000);
+  const again = await chain.client(1).call("chain_status", {});
   assert.equal(again.validators, 7);
 });
 
 test("a validator that signs twice is slashed within two epochs, once", { timeout: 120_000 }, async () => {
-  const bls = await loadKey(join(dirOf(6), "bls.json"), "bls");
+  const bls = await loadKey(join(chain.dirOf(6), "bls.json"), "bls");
   const { validators, epoch } = await list();
   const position = validators
     .filter(({ weight }) => weight !== "0")
@@ -243,8 +138,8 @@ test("a validator that signs twice is slashed within two epochs, once", { timeou
 });
 
 test("and four again, one an epoch; whoever left takes the stake back", { timeout: 240_000 }, async () => {
-  for (const i of [4, 5]) await cli("validator", "exit", "--dir", dirOf(i));
-  await assert.rejects(cli("validator", "exit", "--dir", dirOf(4)), /validator\/status/);
+  for (const i of [4, 5]) await cli("validator", "exit", "--dir", chain.dirOf(i));
+  await assert.rejects(cli("validator", "exit", "--dir", chain.dirOf(4)), /validator\/status/);
   const four = await listWhen("four seats", (it) => seats(it).length === 4);
   assert.deepEqual(seats(four), [0, 1, 2, 3]);
   const { blsKey } = four.validators.find(({ validator }) => validator === 4) ?? { blsKey: "" };
@@ -257,16 +152,16 @@ test("and four again, one an epoch; whoever left takes the stake back", { timeou
     },
     { timeoutMs: 120_000 },
   );
-  const withdrawn = await cli("validator", "withdraw", "--dir", dirOf(4));
+  const withdrawn = await cli("validator", "withdraw", "--dir", chain.dirOf(4));
   assert.equal(withdrawn.status, "withdrawn");
   assert.equal(withdrawn.stake, "0");
-  assert.deepEqual(crashes, []);
+  assert.deepEqual(chain.crashes, []);
 });
 
 test("a light client follows every set from the genesis root, and proves an account", {
   timeout: 60_000,
 }, async () => {
-  const document = parseGenesis(await readFile(join(dir, "genesis.json"), "utf8"));
+  const document = parseGenesis(await readFile(join(chain.dir, "genesis.json"), "utf8"));
   const light = createLightClient({ client, chainId: CHAIN_ID, genesisRoot: genesisState(document).root });
   const { epoch } = await list();
   const [account] = document.accounts;
