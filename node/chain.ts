@@ -237,10 +237,14 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
   };
 
   /** One synced batch: blocks, certificate, indices, receipts, the head, and at an epoch's end the state. */
-  const write = async (path: readonly Executed[], certificate: Certificate): Promise<void> => {
+  const write = async (
+    path: readonly Executed[],
+    certificate: Certificate,
+    also: readonly StoreOp[] = [],
+  ): Promise<void> => {
     const newest = path.at(-1);
     invariant(newest !== undefined, "a finalization finalizes something");
-    const ops: StoreOp[] = [];
+    const ops: StoreOp[] = [...also];
     for (const it of path) {
       const isLast = it === newest;
       invariant(it.block !== undefined, "only genesis has no block");
@@ -310,8 +314,14 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
       }
       return at?.header;
     },
-    /** "missing" means that an ancestor is not here: the node must catch up. */
-    finalize: (certificate: Certificate): Promise<"done" | "known" | "missing"> =>
+    /**
+     * "missing" means that an ancestor is not here: the node must catch up. What is to be written `also`
+     * is, in the same batch, if the answer is "done"; otherwise it is left to the caller.
+     */
+    finalize: (
+      certificate: Certificate,
+      also: readonly StoreOp[] = [],
+    ): Promise<"done" | "known" | "missing"> =>
       alone(async () => {
         const { blockHash: hash } = certificate.subject;
         if (toHex(hash) === toHex(final.hash)) return "known";
@@ -320,7 +330,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
           const block = store.blockByHash(hash);
           return block !== undefined && block.header.height <= final.height ? "known" : "missing";
         }
-        await write(path, certificate);
+        await write(path, certificate, also);
         return "done";
       }),
     /**

@@ -21,8 +21,9 @@ import { base } from "../sim/scenario-parts.ts";
 import { type Figure, median } from "./figure.ts";
 
 const VALIDATORS = 4;
-const WARM_HEIGHTS = 100;
+const WARM_HEIGHTS = 150;
 const HEIGHTS = Number(process.env.ZKP_BENCH_HEIGHTS ?? 400);
+const WAIT_MS = 600_000;
 const TRIPS = 400;
 const MESSAGE_BYTES = 200;
 /** Hops until finality, and synced writes one after the other: proposal, notarize, finalize, the final block. */
@@ -88,7 +89,25 @@ async function finalTimes(dir: string): Promise<Map<number, number>> {
   return times;
 }
 
-async function loopback(): Promise<{ readonly finality: number[]; readonly intervals: number[] }> {
+/** Milliseconds of a core that a process has used, in Linux' hundredths of a second; NaN elsewhere. */
+async function cpuMs(pid: number | undefined): Promise<number> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, "utf8");
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return 10 * (Number(fields[11]) + Number(fields[12]));
+  } catch {
+    return Number.NaN;
+  }
+}
+
+type Measured = {
+  readonly finality: number[];
+  readonly intervals: number[];
+  /** Of one node for one block. */
+  readonly cpuMs: number;
+};
+
+async function loopback(): Promise<Measured> {
   const chain = await createLocalChain({
     chainId: "dev-bench",
     validators: VALIDATORS,
@@ -96,13 +115,19 @@ async function loopback(): Promise<{ readonly finality: number[]; readonly inter
     params: { blockIntervalMs: "1", epochHeights: "100000" },
   });
   try {
-    for (let i = 0; i < VALIDATORS; i++) chain.start(i);
+    const nodes = Array.from({ length: VALIDATORS }, (_, i) => chain.start(i));
+    const usedMs = async (): Promise<number> =>
+      (await Promise.all(nodes.map(({ pid }) => cpuMs(pid)))).reduce((sum, it) => sum + it, 0);
     const last = WARM_HEIGHTS + HEIGHTS;
-    // Asking costs the nodes something: seldom, and the answers wait until the end.
-    while ((await chain.finalAt(1)) < last) await sleep(500);
+    const warmAt = await chain.finalAt(WARM_HEIGHTS, 0, WAIT_MS);
+    const before = await usedMs();
+    // Asking costs the nodes something: seldom.
+    let height = warmAt;
+    for (; height < last; height = await chain.finalAt(1, 0, WAIT_MS)) await sleep(500);
+    const used = (await usedMs()) - before;
     const stamps: number[] = [];
-    for (let height = WARM_HEIGHTS; height <= last; height++) {
-      const block = await chain.client().call("chain_block", { height: String(height) });
+    for (let at = WARM_HEIGHTS; at <= last; at++) {
+      const block = await chain.client().call("chain_block", { height: String(at) });
       stamps.push(Number(block.timestampMs));
     }
     const finality: number[] = [];
@@ -115,7 +140,7 @@ async function loopback(): Promise<{ readonly finality: number[]; readonly inter
       }
     }
     for (let at = 1; at < stamps.length; at++) intervals.push((stamps[at] ?? 0) - (stamps[at - 1] ?? 0));
-    return { finality, intervals };
+    return { finality, intervals, cpuMs: used / (height - warmAt) / VALIDATORS };
   } finally {
     await chain.stop();
   }
@@ -151,12 +176,14 @@ export async function* bench(): AsyncGenerator<Figure> {
   yield { name: "finality: one synced batch", value: write, unit: "ms" };
   const bare = (HOPS / 2) * trip + WRITES * write;
   const against = `${HOPS} messages and ${WRITES} synced writes, bare`;
-  const { finality, intervals } = await loopback();
+  const { finality, intervals, cpuMs: cpu } = await loopback();
   const p50 = quantile(finality, 0.5);
   const on = `${VALIDATORS} processes on loopback`;
   yield { name: `finality: p50, ${on}`, value: p50, unit: "ms", ratio: bare / p50, against };
   yield { name: `finality: p95, ${on}`, value: quantile(finality, 0.95), unit: "ms" };
   yield { name: `finality: block interval, p50, ${on}`, value: quantile(intervals, 0.5), unit: "ms" };
   yield { name: `finality: block interval, p95, ${on}`, value: quantile(intervals, 0.95), unit: "ms" };
+  if (!Number.isNaN(cpu))
+    yield { name: "finality: a node's work for a block", value: cpu, unit: "ms of a core" };
   yield* simulated();
 }
