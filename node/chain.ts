@@ -239,8 +239,14 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
       }
       return at?.header;
     },
-    /** "missing" means that an ancestor is not here: the node must catch up. */
-    finalize: (certificate: Certificate): Promise<"done" | "known" | "missing"> =>
+    /**
+     * "missing" means that an ancestor is not here: the node must catch up. What is to be written `also`
+     * is, in the same batch, if the answer is "done"; otherwise it is left to the caller.
+     */
+    finalize: (
+      certificate: Certificate,
+      also: readonly StoreOp[] = [],
+    ): Promise<"done" | "known" | "missing"> =>
       alone(async () => {
         const { blockHash: hash } = certificate.subject;
         if (toHex(hash) === toHex(final.hash)) return "known";
@@ -249,13 +255,13 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
           const block = store.blockByHash(hash);
           return block !== undefined && block.header.height <= final.height ? "known" : "missing";
         }
-        await write(path, certificate);
+        await write(path, certificate, [...also, ...finalOps(path, certificate)]);
         return "done";
       }),
     /**
-     * Blocks that a verified finalization of the last one, or of a descendant of it, makes final: executed, their roots compared,
-     * their signatures and proofs taken on the word of the quorum that finalized them. Those that are
-     * final here already are passed over.
+     * Blocks that a verified finalization of the last one, or of a descendant of it, makes final: executed,
+     * their roots compared, their signatures and proofs taken on the word of the quorum that finalized
+     * them. Those that are final here already are passed over.
      */
     importFinal: (blocks: readonly Block[], certificate: Certificate): Promise<Fault | undefined> =>
       alone(async () => {

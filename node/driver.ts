@@ -170,7 +170,7 @@ export function createDriver(components: DriverComponents) {
     try {
       for (let item = queue.shift(); item !== undefined && !stopped; item = queue.shift()) {
         if (item.kind === "turn") {
-          if (chain.final().state.epoch !== set.epoch) await turn();
+          if (chain.final().state.epoch !== set.epoch) await turnEpoch();
         } else if (engine !== undefined) {
           await carryOut(engine.step(item, performance.now()));
         }
@@ -228,8 +228,7 @@ export function createDriver(components: DriverComponents) {
         fetchMissing(effect);
         return;
       case "finalize":
-        await turn.flush();
-        await finalize(effect.certificate);
+        await finalize(effect.certificate, turn);
         return;
       case "report":
         await report(effect.report, turn);
@@ -245,12 +244,15 @@ export function createDriver(components: DriverComponents) {
         ? 0
         : sendDelayMs(parent.state.timestampMs, effect.enteredMs, Number(params.blockIntervalMs));
     clearTimeout(buildTimer);
-    buildTimer = setTimeout(() => {
+    const start = (): void => {
       if (stopped || signer === undefined || of === undefined || of !== engine || of.view !== effect.view)
         return;
       const block = propose(effect, { ...components, signer, lateCertificate: of.lateCertificate });
       push({ kind: "built", view: effect.view, block });
-    }, delay);
+    };
+    // A timer of 0 waits for a millisecond, and a block that is late has none to lose.
+    if (delay > 0) buildTimer = setTimeout(start, delay);
+    else setImmediate(start);
   };
 
   const vote = async (effect: Extract<Effect, { kind: "vote" }>, turn: Turn): Promise<void> => {
@@ -282,16 +284,21 @@ export function createDriver(components: DriverComponents) {
     queue.push({ kind: "vote", vote: signed, from: undefined });
   };
 
-  const finalize = async (certificate: Certificate): Promise<void> => {
-    const result = await chain.finalize(certificate);
+  /** What waits in the turn goes into the same batch. */
+  const finalize = async (certificate: Certificate, turn: Turn): Promise<void> => {
+    let result: Awaited<ReturnType<Chain["finalize"]>> | undefined;
+    await turn.flush(async (waiting) => {
+      result = await chain.finalize(certificate, waiting);
+      if (result !== "done" && waiting.length > 0) await store.write(waiting);
+    });
     if (result === "missing") onBehind();
     if (result !== "done") return;
     await components.signer?.observeFinalized(certificate.subject.epoch, certificate.subject.view);
-    if (chain.final().state.epoch !== set.epoch) await turn();
+    if (chain.final().state.epoch !== set.epoch) await turnEpoch();
   };
 
   /** The epoch's last block is final: everything that waits was about the epoch before. */
-  const turn = async (): Promise<void> => {
+  const turnEpoch = async (): Promise<void> => {
     queue.length = 0;
     clearTimeout(buildTimer);
     const { epoch } = chain.final().state;

@@ -6,7 +6,7 @@ import { FaultError } from "../consensus/primitives/faults.ts";
 import { parseGenesis } from "../genesis/document.ts";
 import { loadConfig } from "./config.ts";
 import { createLogger } from "./log.ts";
-import { startNode } from "./node.ts";
+import { type NodeComponents, startNode } from "./node.ts";
 
 /** Exit codes of the command line: 1 a bug, 3 configuration, key or genesis, 7 port or lock in use. */
 export function exitCodeOf(error: unknown): number {
@@ -15,13 +15,16 @@ export function exitCodeOf(error: unknown): number {
   return /^(config|genesis|key|node)\//.test(error.code) ? 3 : 1;
 }
 
-/** Runs until a signal. */
-export async function runNode(dir: string): Promise<void> {
+/** Runs until a signal. `components` replace those that a node has by itself. */
+export async function runNode(
+  dir: string,
+  components: Pick<NodeComponents, "createNetwork"> = {},
+): Promise<void> {
   const config = await loadConfig(dir);
   const genesis = parseGenesis(await readFile(config.genesis, "utf8"));
   const log = createLogger({ level: config.logLevel, file: join(dir, "node.log"), node: config.name });
   const { promise: ended, resolve: end } = Promise.withResolvers<unknown>();
-  const node = await startNode({ dir, config, genesis }, { log, onFatal: end });
+  const node = await startNode({ dir, config, genesis }, { log, onFatal: end, ...components });
   process.stdout.write(
     `${JSON.stringify({ ready: { name: config.name, rpc: node.rpcUrl, addresses: node.addresses } })}\n`,
   );

@@ -46,7 +46,12 @@ export type NodeOptions = {
   readonly config: NodeConfig;
   readonly genesis: GenesisDocument;
 };
-export type NodeComponents = { readonly log: Log; onFatal(error: unknown): void };
+export type NodeComponents = {
+  readonly log: Log;
+  onFatal(error: unknown): void;
+  /** How it reaches others; libp2p's streams if absent. */
+  readonly createNetwork?: typeof createNetwork;
+};
 export type RunningNode = {
   readonly rpcUrl: string;
   readonly addresses: readonly string[];
@@ -77,7 +82,7 @@ const recordOf = ({ task, epoch, slot, podId }: Submission): ProofRecord => ({
 
 export async function startNode(
   { dir, config, genesis: document }: NodeOptions,
-  { log, onFatal }: NodeComponents,
+  { log, onFatal, createNetwork: openNetwork = createNetwork }: NodeComponents,
 ): Promise<RunningNode> {
   const genesis = genesisState(document);
   const { chain: tag, params } = genesis;
@@ -172,7 +177,7 @@ export async function startNode(
     return verdict;
   };
 
-  const network = await createNetwork(
+  const network = await openNetwork(
     {
       chain: tag,
       chainId: document.chainId,

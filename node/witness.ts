@@ -16,6 +16,8 @@ import type { Store } from "./store/store.ts";
 
 /** Votes that wait to be written: many views' worth. More are not remembered. */
 const WAITING_MAX = 4_096;
+/** Between two writes: each holds up the votes of the next view for a sync. */
+const WRITE_EVERY_MS = 250;
 const KINDS = [VoteKind.notarize, VoteKind.nullify, VoteKind.finalize] as const;
 
 export type WitnessComponents = {
@@ -23,16 +25,25 @@ export type WitnessComponents = {
   readonly store: Pick<Store, "seenVote" | "write" | "pruneSeen">;
   readonly evidence: Pick<EvidencePool, "add">;
   readonly log: Log;
+  /** Of a clock that never goes back. */
+  readonly nowMs?: () => number;
 };
 export type Witness = ReturnType<typeof createWitness>;
 
 const nameOf = ({ epoch, view }: Vote["subject"], kind: number, signer: number): string =>
   `${epoch}/${view}/${kind}/${signer}`;
 
-export function createWitness({ chain, store, evidence, log }: WitnessComponents) {
+export function createWitness({
+  chain,
+  store,
+  evidence,
+  log,
+  nowMs = () => performance.now(),
+}: WitnessComponents) {
   const waiting = new Map<string, Vote>();
   let flushing = false;
   let prunedBelow = 0;
+  let writtenMs = Number.NEGATIVE_INFINITY;
 
   const seen = ({ subject, signer }: Vote, kind: number): Vote | undefined =>
     waiting.get(nameOf(subject, kind, signer)) ?? store.seenVote(subject.epoch, subject.view, kind, signer);
@@ -63,10 +74,14 @@ export function createWitness({ chain, store, evidence, log }: WitnessComponents
       if (subject.epoch !== state.epoch || subject.view > current + 1) return;
       if (seen(vote, subject.kind) === undefined) remember(vote);
     },
-    /** Writes what was heard since, once a finalization; forgets what is outside the window. */
+    /**
+     * Writes what was heard since, at most four times a second; forgets what is outside the window. What a
+     * crash loses is evidence that others have too, never a vote of one's own.
+     */
     async onFinalized(): Promise<void> {
-      if (flushing || waiting.size === 0) return;
+      if (flushing || waiting.size === 0 || nowMs() < writtenMs + WRITE_EVERY_MS) return;
       flushing = true;
+      writtenMs = nowMs();
       const batch = [...waiting.entries()];
       try {
         await store.write(batch.map(([, vote]) => ({ kind: "seen-vote", vote })));

@@ -72,10 +72,18 @@ test("travels by gossip", () => {
 });
 
 async function witnessOf(t: TestContext, chain: TestChain, dir?: string) {
+  let writes = 0;
   const at = dir ?? (await folder(t));
   const store = await openStore(at, { chain: CHAIN });
   const { pool } = poolOf(chain);
-  return { at, store, pool, witness: createWitness({ chain: chainOf(chain), store, evidence: pool, log }) };
+  const witness = createWitness({
+    chain: chainOf(chain),
+    store,
+    evidence: pool,
+    log,
+    nowMs: () => 1_000 * writes++, // time enough between two writes
+  });
+  return { at, store, pool, witness };
 }
 
 test("a second vote is found after a restart, and epochs later", async (t) => {
@@ -100,6 +108,42 @@ test("a second vote is found after a restart, and epochs later", async (t) => {
   assert.equal(after.store.seenVote(Epoch(0), 1, VoteKind.notarize, 1), undefined);
   assert.notEqual(after.store.seenVote(Epoch(3), 1, VoteKind.notarize, 3), undefined);
   await after.store.close();
+});
+
+test("what is heard is written four times a second at most, and nothing is left out", async (t) => {
+  const chain = createChain();
+  const dir = await folder(t);
+  const store = await openStore(dir, { chain: CHAIN });
+  let now = 0;
+  let writes = 0;
+  const witness = createWitness({
+    chain: chainOf(chain),
+    store: {
+      seenVote: store.seenVote,
+      pruneSeen: store.pruneSeen,
+      write(ops) {
+        writes++;
+        return store.write(ops);
+      },
+    },
+    evidence: poolOf(chain).pool,
+    log,
+    nowMs: () => now,
+  });
+  for (const [ms, fill] of [
+    [0, 1],
+    [100, 2],
+    [200, 3],
+    [250, 4],
+  ] as const) {
+    now = ms;
+    witness.observe(notarize(1, fill, 0, fill), person(1).blsKey, View(fill));
+    await witness.onFinalized();
+  }
+  assert.equal(writes, 2);
+  for (const view of [1, 2, 3, 4])
+    assert.notEqual(store.seenVote(Epoch(0), view, VoteKind.notarize, 1), undefined);
+  await store.close();
 });
 
 test("nobody votes in another's name, and a wrong signature does not stand in evidence's way", async (t) => {

@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { aggregateSignatures, verifyAggregate, verifySignature } from "../../../consensus/primitives/bls.ts";
+import {
+  aggregateSignatures,
+  verifyAggregate,
+  verifyAggregates,
+  verifySignature,
+} from "../../../consensus/primitives/bls.ts";
 import {
   bigintToBytes,
   bytesToBigint,
@@ -203,6 +208,45 @@ describe("BLS", () => {
     for (const bad of [new Uint8Array(48), new Uint8Array(48).fill(255), new Uint8Array(0)]) {
       assert.ok(!verifySignature(message, bad, signature));
     }
+  });
+
+  test("verifies several together exactly when each alone does", () => {
+    const sum = aggregateSignatures(signatures) ?? new Uint8Array(96);
+    const other = new Uint8Array(32).fill(6);
+    const good = [
+      { message, keys, signature: sum },
+      { message: other, keys: [second], signature: secrets[1]?.sign(other).toBytes() ?? sum },
+    ];
+    const infinity = new Uint8Array(96);
+    infinity[0] = 0xc0;
+    const negated = key.slice();
+    negated[0] = (negated[0] ?? 0) ^ 0x20;
+    const bad = [
+      { message: other, keys, signature: sum },
+      { message, keys: keys.slice(1), signature: sum },
+      { message, keys: [], signature: sum },
+      { message, keys: [key], signature: infinity },
+      // Keys that cancel each other, with the signature of nobody.
+      { message, keys: [key, negated], signature: infinity },
+      { message, keys: [new Uint8Array(48)], signature: sum },
+      { message, keys, signature: new Uint8Array(96).fill(255) },
+    ];
+    assert.ok(verifyAggregates([]));
+    assert.ok(verifyAggregates(good));
+    for (const [i, it] of bad.entries()) {
+      assert.ok(!verifyAggregate(it.message, it.keys, it.signature), `${i} alone`);
+      assert.ok(!verifyAggregates([it]), `${i} alone`);
+      assert.ok(!verifyAggregates([...good, it]), `${i} last`);
+      assert.ok(!verifyAggregates([it, ...good]), `${i} first`);
+    }
+    // Two wrong signatures whose errors cancel each other in a sum.
+    const [first, then] = good;
+    assert.ok(first !== undefined && then !== undefined);
+    const swapped = [
+      { ...first, signature: then.signature },
+      { ...then, signature: first.signature },
+    ];
+    assert.ok(!verifyAggregates(swapped));
   });
 
   test("takes the point at infinity neither as key nor as signature", () => {

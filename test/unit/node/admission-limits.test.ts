@@ -1,0 +1,199 @@
+/** How much may be under verification at once: each limit is reached exactly, the next is told to come back. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FAULTS, type Fault, fault, type Verdict } from "../../../consensus/primitives/faults.ts";
+import { zkp } from "../../../consensus/primitives/units.ts";
+import type { Submission } from "../../../consensus/types/submission.ts";
+import { SELECTOR, type Transaction } from "../../../consensus/types/transaction.ts";
+import { genesisState } from "../../../genesis/state.ts";
+import { createAdmission } from "../../../node/admission.ts";
+import { createMempool } from "../../../node/mempool.ts";
+import { createChain, documentOf, fieldBytes, genesisLink, sign, submissionOf } from "../../helpers/chain.ts";
+
+const SLOTS = 64;
+const OF_SLOT = 4;
+const IN_HAND = 256;
+const OF_PEERS = 192;
+const OF_PEER = 64;
+const EVIDENCE = 32;
+
+/** Three pods with so many slots each that all 64 of a task are drawn; two tasks. */
+function createWideChain() {
+  const narrow = documentOf({ tasks: 2, batches: 64 });
+  const document = {
+    ...narrow,
+    pods: narrow.pods.map((pod) => ({ ...pod, bond: String(zkp(440)) })),
+    tasks: narrow.tasks.map((task) => ({
+      ...task,
+      enrolled: task.enrolled.map((it) => ({ ...it, slots: 22 })),
+    })),
+  };
+  const genesis = genesisState(document);
+  return { ...createChain(), document, genesis, params: genesis.params };
+}
+
+const chain = createWideChain();
+const genesis = genesisLink(chain);
+const [alice] = chain.accounts;
+assert.ok(alice !== undefined);
+assert.equal(genesis.state.rounds.getReadonly(0).slots.length, SLOTS);
+
+/** A node's door whose verifier answers when the test says so. */
+function open() {
+  const gates: ((answer: Fault | undefined) => void)[] = [];
+  const held = async (): Promise<(Fault | undefined)[]> => {
+    const { promise, resolve } = Promise.withResolvers<Fault | undefined>();
+    gates.push(resolve);
+    return [await promise];
+  };
+  const admission = createAdmission({
+    chain: {
+      params: chain.params,
+      chain: chain.chain,
+      tip: () => ({
+        ...genesis,
+        block: undefined,
+        height: genesis.state.height,
+        receipt: { transactions: [], submissions: [], epoch: undefined },
+      }),
+    },
+    mempool: createMempool(chain.params, chain.chain),
+    verification: {
+      verifyTransaction: () => undefined,
+      verifyPossession: () => undefined,
+      verifySigner: () => undefined,
+      verifyProofs: held,
+      verifyEvidence: held,
+    },
+    network: { sendTransaction: () => {}, sendSubmission: () => {} },
+    limits: { mayRelay: () => true, onRejected: () => {} },
+    onRejected: () => {},
+    onPooled: () => {},
+  });
+  return {
+    admission,
+    /** How many are under verification. */
+    verifying: (): number => gates.length,
+    /** Answers all that waits. */
+    answer(it?: Fault): void {
+      for (const go of gates.splice(0)) go(it);
+    },
+  };
+}
+
+/** The nth different submission of a slot. */
+function variant(slot: number, n: number, task = 0): Submission {
+  const { outputs } = submissionOf(chain, genesis.state, task, slot);
+  const name = `${task}-${slot}-${n}`;
+  return submissionOf(chain, genesis.state, task, slot, {
+    outputs: [fieldBytes(`nullifier ${name}`), fieldBytes(`tag ${name}`), ...outputs.slice(2)],
+  });
+}
+/** So many different ones from a slot on, four of each. */
+const variants = (count: number, fromSlot = 0): Submission[] =>
+  Array.from({ length: count }, (_, i) => variant(fromSlot + Math.floor(i / OF_SLOT), i % OF_SLOT));
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Told to come back, for this reason; a caller may then do so. */
+function assertBusy(verdict: Verdict, data: Record<string, unknown>): void {
+  assert.ok(verdict.kind === "ignore", verdict.kind);
+  assert.equal(verdict.fault.code, "rpc/busy");
+  assert.deepEqual(verdict.fault.data, data);
+  const [, retryable] = FAULTS[verdict.fault.code];
+  assert.ok(retryable);
+}
+const kinds = async (answers: readonly Promise<Verdict>[]): Promise<string[]> => [
+  ...new Set((await Promise.all(answers)).map(({ kind }) => kind)),
+];
+
+test("256 proofs are in hand, the next waits, and is taken when they are done", {
+  timeout: 10_000,
+}, async () => {
+  const { admission, verifying, answer } = open();
+  const started = variants(IN_HAND).map((it) => admission.admitSubmission(it));
+  await turn();
+  assert.equal(verifying(), IN_HAND);
+  const next = variant(0, 0, 1);
+  assertBusy(await admission.admitSubmission(next), { inHand: IN_HAND });
+  assert.equal(verifying(), IN_HAND, "it was not looked at");
+  const [first] = variants(1);
+  assert.ok(first !== undefined);
+  const again = admission.admitSubmission(first);
+  answer();
+  assert.equal((await again).kind, "accept", "asking again for one that is in hand takes no place");
+  await Promise.all(started);
+  const taken = admission.admitSubmission(next);
+  await turn();
+  answer();
+  assert.equal((await taken).kind, "accept");
+});
+
+test("192 of them are peers' and 64 one peer's; the rest are kept for callers of this node", {
+  timeout: 10_000,
+}, async () => {
+  const { admission, verifying, answer } = open();
+  const started: Promise<Verdict>[] = [];
+  const slotsEach = OF_PEER / OF_SLOT;
+  for (const [i, peer] of ["a", "b", "c"].entries()) {
+    const from = i * slotsEach;
+    for (const it of variants(OF_PEER, from)) started.push(admission.admitSubmission(it, peer));
+    await turn();
+    assert.equal(verifying(), OF_PEER * (i + 1));
+    assertBusy(await admission.admitSubmission(variant(i, 0, 1), peer), { inHand: OF_PEER * (i + 1) });
+  }
+  assert.equal(verifying(), OF_PEERS);
+  const late = variant(3, 0, 1);
+  assertBusy(await admission.admitSubmission(late, "d"), { inHand: OF_PEERS });
+  for (const it of variants(IN_HAND - OF_PEERS, 3 * slotsEach)) started.push(admission.admitSubmission(it));
+  await turn();
+  assert.equal(verifying(), IN_HAND);
+  assertBusy(await admission.admitSubmission(late), { inHand: IN_HAND });
+  answer();
+  await Promise.all(started);
+  const taken = [
+    admission.admitSubmission(late, "d"),
+    ...[0, 1, 2].map((i) => admission.admitSubmission(variant(i, 0, 1), "a")),
+  ];
+  await turn();
+  answer();
+  assert.deepEqual(await kinds(taken), ["accept"]);
+});
+
+test("four of one slot are verified at once, the fifth when one of them was false", {
+  timeout: 10_000,
+}, async () => {
+  const { admission, verifying, answer } = open();
+  const started = Array.from({ length: OF_SLOT }, (_, n) => admission.admitSubmission(variant(5, n)));
+  await turn();
+  assert.equal(verifying(), OF_SLOT);
+  assertBusy(await admission.admitSubmission(variant(5, OF_SLOT)), { ofSlot: OF_SLOT });
+  answer(fault("submission/proof-invalid"));
+  assert.deepEqual(await kinds(started), ["reject"]);
+  const fifth = admission.admitSubmission(variant(5, OF_SLOT));
+  await turn();
+  answer();
+  assert.equal((await fifth).kind, "accept");
+});
+
+test("32 pieces of evidence against pods are verified at once, beside the proofs in hand", {
+  timeout: 10_000,
+}, async () => {
+  const { admission, verifying, answer } = open();
+  const lie = submissionOf(chain, genesis.state, 0, 0);
+  const accusation = (nonce: number): Transaction =>
+    sign(chain, alice, nonce, { selector: SELECTOR.podEvidence, value: { submission: lie } });
+  const started = Array.from({ length: EVIDENCE }, (_, nonce) => admission.admit(accusation(nonce)));
+  await turn();
+  assert.equal(verifying(), EVIDENCE);
+  assertBusy(await admission.admit(accusation(EVIDENCE)), { inHand: EVIDENCE });
+  const proof = admission.admitSubmission(variant(1, 0));
+  await turn();
+  assert.equal(verifying(), EVIDENCE + 1);
+  answer();
+  assert.deepEqual(await kinds([...started, proof]), ["accept"]);
+  const next = admission.admit(accusation(EVIDENCE));
+  await turn();
+  answer();
+  assert.equal((await next).kind, "accept");
+});
