@@ -25,12 +25,7 @@ import { encodeFrame, readFrames } from "./frames.ts";
 import { createGossip } from "./gossip.ts";
 import { createDialler, createHost, type Dialler, isOpen, parseTarget, startHost } from "./host.ts";
 import { type Link, type PeerInfo, PROTOCOLS, type Protocol, protocolId } from "./link.ts";
-import {
-  decodeVotesMessage,
-  encodeProposal,
-  encodeVotesMessage,
-  FRAME_BYTES_MAX,
-} from "./messages.ts";
+import { decodeVotesMessage, encodeProposal, encodeVotesMessage, FRAME_BYTES_MAX } from "./messages.ts";
 import { createPeers, type PeerEvent } from "./peers.ts";
 import { createPenalties } from "./penalties.ts";
 import { answerPool, askPool, POOL_QUESTION_BYTES_MAX, type PoolQuestion, type PoolView } from "./pool.ts";

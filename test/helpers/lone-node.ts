@@ -25,6 +25,7 @@ import type { NodeConfig } from "../../node/config.ts";
 import { devKey, saveKey } from "../../node/keys.ts";
 import { type Log, silentLog } from "../../node/log.ts";
 import type { Network, NetworkComponents, PeerInfo } from "../../node/network/network.ts";
+import type { GossipMessage } from "../../node/network/topics.ts";
 import { type RunningNode, startNode } from "../../node/node.ts";
 import { type Client, createClient } from "../../pod/client.ts";
 import { createChain, documentOf, type Link, subjectOf, type TestChain } from "./chain.ts";
@@ -87,6 +88,7 @@ export async function startLone(
     peers: [],
     rpc: { host: "127.0.0.1", port: 0 },
     networkKey: join(dir, "network.json"),
+    snapshotSync: true,
     blsKey: join(dir, "bls.json"),
     logLevel: "warn",
   };
@@ -113,12 +115,11 @@ export async function startLone(
     sendVoteTo: () => true,
     sendCertificateTo: () => true,
     sendProposalTo: () => true,
-    sendTransaction: () => undefined,
-    sendSubmission: () => undefined,
-    sendEvidence: (evidence: Evidence) => void sent.evidence.push(evidence),
-    sendEvidenceTo: () => true,
-    sendTransactionTo: () => true,
-    sendSubmissionTo: () => true,
+    publish({ topic, value }: GossipMessage) {
+      if (topic === "evidence") sent.evidence.push(value);
+    },
+    askPool: () => Promise.reject(new Error("nobody is there")),
+    gossip: () => ({ undecided: 0, unheard: 0, late: 0 }),
     request: () => Promise.reject(new Error("nobody is there")),
     blame: () => undefined,
     peers: () => [],
@@ -146,7 +147,7 @@ export async function startLone(
       vote: (vote: Vote) => its.onVote(vote, from),
       certificate: (certificate: Certificate) => its.onCertificate(certificate, from),
       proposal: (proposal: Proposal) => its.onProposal(proposal, from),
-      evidence: (evidence: Evidence) => its.onEvidence(evidence, from),
+      evidence: (value: Evidence) => void its.onGossip({ topic: "evidence", value }, from.peerId),
     };
   };
   return { client: createClient({ rpc: node.rpcUrl }), sent, says, fatal, stop: () => node.stop() };

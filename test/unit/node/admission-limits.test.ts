@@ -65,7 +65,7 @@ function open() {
       verifyProofs: held,
       verifyEvidence: held,
     },
-    network: { sendTransaction: () => {}, sendSubmission: () => {} },
+    network: { publish: () => {} },
     limits: { mayRelay: () => true, onRejected: () => {} },
     onRejected: () => {},
     onPooled: () => {},
