@@ -234,7 +234,12 @@ export async function startNode(
     onImported: (certificate) => driver.onImported(certificate),
   });
 
-  const headers = createHeaders({ chain, network, catchUp });
+  const headers = createHeaders({
+    chain,
+    network,
+    catchUp,
+    isSeated: () => driver.positionOf(signer?.blsKey) !== undefined,
+  });
   const poolExchange = createPoolExchange({ chain: tag, pool, network, admit: judge, log });
 
   /** What a new peer must know, and what it may know: a validator how far finality is, all of them what waits. */
@@ -300,6 +305,7 @@ export async function startNode(
       driver.stop();
       catchUp.stop();
       poolExchange.stop();
+      headers.stop();
       lag.stop();
       chain.stop();
       await network.stop();

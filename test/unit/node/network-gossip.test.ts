@@ -1,14 +1,13 @@
 /** Gossip on real hosts: what is valid travels on, what is not stops where it was found false, and who lies or shouts pays. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { RPC } from "@libp2p/gossipsub/message";
 import { equalBytes } from "../../../consensus/primitives/bytes.ts";
 import { fault, type Verdict } from "../../../consensus/primitives/faults.ts";
-import { devKey, libp2pKey } from "../../../node/keys.ts";
-import { createHost, parseTarget } from "../../../node/network/host.ts";
+import { devKey } from "../../../node/keys.ts";
 import type { NetworkComponents } from "../../../node/network/network.ts";
 import { encodeGossip, type GossipMessage, topicId } from "../../../node/network/topics.ts";
 import { createRelayLimits } from "../../../node/relay-limits.ts";
+import { createOutlaw, type Outlaw, rawMessage } from "../../helpers/outlaw.ts";
 import { createNode } from "./hosts.ts";
 import { block, certificate, finalize, notarize, submission, transaction, until, vote } from "./samples.ts";
 
@@ -84,36 +83,12 @@ for (const sample of SAMPLES) {
   });
 }
 
-/** A peer that speaks gossipsub and holds to nothing else. */
-async function outlaw(t: TestContext, victim: Node, label: string) {
-  const privateKey = await libp2pKey(devKey("network", label).seed);
-  const host = await createHost({ listen: "/ip4/127.0.0.1/tcp/0", privateKey, isRefused: () => false });
-  // Nobody is listened to who can't be answered.
-  await host.handle("/meshsub/1.2.0", () => undefined);
-  await host.start();
-  t.after(() => host.stop());
-  const connection = await host.dial(parseTarget(victim.network.addresses()[0] ?? "").address);
-  const stream = await connection.newStream("/meshsub/1.2.0");
-  const send = (messages: readonly { topic: string; data: Uint8Array }[]): void => {
-    const bytes = RPC.encode({ subscriptions: [], messages: messages.map((it) => ({ ...it })) });
-    const length: number[] = [];
-    for (let rest = bytes.length; ; rest >>>= 7) {
-      if (rest < 128) {
-        length.push(rest);
-        break;
-      }
-      length.push((rest & 127) | 128);
-    }
-    stream.send(new Uint8Array([...length]));
-    stream.send(bytes);
-  };
-  return { host, connection, stream, send, peerId: host.peerId.toString() };
+async function outlaw(t: TestContext, victim: Node, label: string): Promise<Outlaw> {
+  const it = await createOutlaw(victim.network.addresses()[0] ?? "", devKey("network", label));
+  t.after(it.stop);
+  return it;
 }
-
-const named = (message: GossipMessage) => ({
-  topic: topicId("test", message.topic),
-  data: encodeGossip(message),
-});
+const named = (message: GossipMessage) => rawMessage("test", message);
 
 const REJECT: Verdict = { kind: "reject", fault: fault("submission/proof-invalid") };
 
