@@ -226,6 +226,40 @@ test("who floods is cut off, by bytes even where nothing is new, and one beside 
   await until(() => heard(b, later).length === 1, "the other one is heard");
 });
 
+test("who goes on after it was found to lie is cut off sooner, and one beside it is not", async (t) => {
+  const heardOf = new Set<string>();
+  const limits = createRelayLimits({ network: { blame: () => undefined } });
+  const [b, c] = await line(t, 2, [
+    {
+      onGossip: ({ topic }, from) => {
+        heardOf.add(from);
+        if (topic !== "submissions") return { kind: "accept" };
+        limits.onRejected(from, REJECT.fault);
+        return REJECT;
+      },
+      points: limits.points,
+    },
+  ]);
+  assert.ok(b && c);
+  let nonce = 0;
+  await until(() => {
+    c.network.publish({ topic: "transactions", value: transaction(nonce++) });
+    return heardOf.has(c.network.peerId);
+  }, "the honest one is heard");
+  const liar = await outlaw(t, b, "stubborn");
+  let sent = 0;
+  for (let slot = 0; slot < 20_000 && liar.stream.status === "open"; slot++) {
+    const message = named({ topic: "submissions", value: submission(slot) });
+    sent += message.data.length;
+    liar.send([message]);
+    if (slot % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  await until(() => b.network.peers().length === 1, "it is cut off");
+  assert.ok(sent < 8 * 1024 * 1024, `${sent} bytes are enough`);
+  assert.equal(b.network.peers()[0]?.peerId, c.network.peerId);
+  assert.ok((b.network.peers()[0]?.score ?? -1) >= 0);
+});
+
 test("a peer that comes back is in the mesh again at once", async (t) => {
   const [b, c] = await line(t, 2);
   assert.ok(b && c);
