@@ -15,11 +15,18 @@ import type { FinalizedHeader, GossipMessage } from "./network/topics.ts";
 
 /** A header of an epoch that is not known here may be a lie: it is a reason to ask others so often at most. */
 const HINTS_EVERY_MS = 1_000;
+/** A validator has the block by consensus in a moment; only if not does it ask for it. */
+const SEATED_WAIT_MS = 1_000;
+/** Whoever passed the header on may still be fetching the block itself: it is asked again, so often. */
+const AGAIN_MS = 150;
+const ASKED_MAX = 20;
 
 export type HeadersComponents = {
   readonly chain: Pick<Chain, "chain" | "final">;
   readonly network: { publish(message: GossipMessage): void };
   readonly catchUp: { start(): void; isRunning(): boolean };
+  /** Whether this node votes in this epoch. */
+  isSeated(): boolean;
   /** Of a clock that never goes back. */
   readonly nowMs?: () => number;
 };
@@ -29,11 +36,26 @@ export function createHeaders({
   chain,
   network,
   catchUp,
+  isSeated,
   nowMs = () => performance.now(),
 }: HeadersComponents) {
   /** Height up to which headers were published or passed on here; one certificate a height is enough for all. */
   let told = chain.final().height as number;
   let hintedMs = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | undefined;
+
+  /** Catches up with the newest header, whose block others have or will have soon. */
+  const follow = (): void => {
+    clearTimeout(timer);
+    let asked = 0;
+    const ask = (): void => {
+      if (chain.final().height >= told || asked++ >= ASKED_MAX) return;
+      catchUp.start();
+      timer = setTimeout(ask, AGAIN_MS);
+    };
+    if (isSeated()) timer = setTimeout(ask, SEATED_WAIT_MS);
+    else ask();
+  };
   const ignore = (height: number): Verdict => ({ kind: "ignore", fault: fault("node/stale", { height }) });
 
   return {
@@ -58,7 +80,7 @@ export function createHeaders({
         return { kind: "reject", fault: fault("light/finality", { height }) };
       }
       told = height;
-      if (height > final.height) catchUp.start();
+      if (height > final.height) follow();
       return { kind: "accept" };
     },
     /** Blocks became final here: by the own engine, or by request, and then others told of them. */
@@ -69,5 +91,6 @@ export function createHeaders({
       if (catchUp.isRunning()) return;
       network.publish({ topic: "headers", value: { header: last.block.header, certificate } });
     },
+    stop: (): void => clearTimeout(timer),
   };
 }

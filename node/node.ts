@@ -242,7 +242,12 @@ export async function startNode(
   const standstill =
     signer === undefined ? undefined : createStandstill({ chain, store, signer, driver, halt, network, log });
 
-  const headers = createHeaders({ chain, network, catchUp });
+  const headers = createHeaders({
+    chain,
+    network,
+    catchUp,
+    isSeated: () => driver.positionOf(signer?.blsKey) !== undefined,
+  });
   const poolExchange = createPoolExchange({ chain: tag, pool, network, admit: judge, log });
 
   /** What a new peer must know, and what it may know: a validator how far finality is, all of them what waits. */
@@ -310,6 +315,7 @@ export async function startNode(
       catchUp.stop();
       poolExchange.stop();
       standstill?.stop();
+      headers.stop();
       lag.stop();
       chain.stop();
       await network.stop();

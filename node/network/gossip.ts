@@ -43,6 +43,8 @@ const NEW_AT_ONCE = 100_000;
 /** What one peer may send, in whatever form. A chain at its limit fills half of it. */
 const BYTES_PER_SECOND = 8 * MIB;
 const BYTES_AT_ONCE = 32 * MIB;
+/** Of each byte of a peer that is not listened to any more: it should have noticed. */
+const UNHEARD_COST = 32;
 /** One message of the library's own protocol: many of ours, when a peer asks for what it missed. */
 const ENVELOPE_BYTES_MAX = 8 * MIB;
 /** Larger than a vote: only for what is larger is it worth to say that it is not wanted twice. */
@@ -94,9 +96,11 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     registrar: host.registrar,
     connectionsTo,
     mayReceive(peerId, length) {
-      const isTooMuch = bytes.level(peerId) + length > BYTES_AT_ONCE;
-      if (isTooMuch) onFlood(peerId, "too much gossip");
-      else bytes.add(peerId, length);
+      const isUnheard = router.getScore(peerId) < SCORE_THRESHOLDS.graylistThreshold;
+      const cost = isUnheard ? length * UNHEARD_COST : length;
+      const isTooMuch = bytes.level(peerId) + cost > BYTES_AT_ONCE;
+      if (isTooMuch) onFlood(peerId, isUnheard ? "gossip after false messages" : "too much gossip");
+      else bytes.add(peerId, cost);
       return !isTooMuch;
     },
     log,

@@ -264,6 +264,8 @@ export async function createNetwork(options: NetworkOptions, components: Network
     },
     async stop(): Promise<void> {
       dialler.stop();
+      // The library waits for its streams to drain: a peer that does not read must not hold up the end.
+      for (const { id } of peers.all()) gossip.detach(id);
       await gossip.stop();
       await host.stop();
       for (const { id } of peers.all()) peers.disconnect(id);

@@ -12,11 +12,11 @@ const REFUSED_MS = 10_000;
 const REFUSED_MAX = 1024;
 /**
  * Votes and proposals of who is no validator as far as this node knows. It may be this node that is behind,
- * so only what no honest validator would send is too much: points are messages, and 4 KiB each.
+ * so only what no honest validator would send is too much: points are messages, and 16 KiB each.
  */
 const UNSEATED_PER_SECOND = 200;
 const UNSEATED_AT_ONCE = 2_000;
-const UNSEATED_BYTES_A_POINT = 4096;
+const UNSEATED_BYTES_A_POINT = 16 * 1024;
 /** Requests of one peer; past it they are refused, politely. */
 const REQUESTS_PER_SECOND = 100;
 const REQUESTS_AT_ONCE_MAX = 256;

@@ -23,7 +23,12 @@ const CLI = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 const MAIN = fileURLToPath(new URL("../../node/main.ts", import.meta.url));
 const run = promisify(execFile);
 
-type Follower = { readonly dir: string; readonly child: Child; readonly client: Client };
+type Follower = {
+  readonly dir: string;
+  readonly child: Child;
+  readonly url: string;
+  readonly client: Client;
+};
 type Config = { readonly listen: string; peers: string[] };
 
 let devnet: Devnet;
@@ -59,7 +64,7 @@ async function startFollower(name: string, peers: string[]): Promise<Follower> {
     onCrash: ({ how, errors }) => void crashes.push(`${name} ${how} ${errors}`),
   });
   child.start();
-  return { dir, child, client: createClient({ rpc: made.rpc }) };
+  return { dir, child, url: made.rpc, client: createClient({ rpc: made.rpc }) };
 }
 
 /** The first status of a follower that `ready` accepts. */
@@ -143,6 +148,25 @@ test("a transfer that the far follower is given is final everywhere", { timeout:
     );
     assert.equal(found.height, String(sent.height));
   }
+});
+
+test("a pod that knows the far follower only has its proofs verified and finalized", {
+  timeout: 180_000,
+}, async (t) => {
+  const [info] = devnet.info.pods;
+  assert.ok(info !== undefined);
+  const pod = createChild({
+    name: info.name,
+    args: [CLI, "pod", "run", "--dir", info.dir, "--rpc", far.url, "--json"],
+    onLine: () => undefined,
+    onCrash: ({ how, errors }) => void crashes.push(`pod ${how} ${errors}`),
+  });
+  t.after(() => pod.stop());
+  const before = (await statusOf(devnet, 1)).proofs.verified;
+  pod.start();
+  await statusWhen(devnet, "a proof in a final block", ({ proofs }) => proofs.verified > before, 1);
+  const at = Number((await statusOf(devnet, 1)).finalizedHeight);
+  await followed(far, "the same block", ({ finalizedHeight }) => Number(finalizedHeight) >= at);
 });
 
 test("when the one validator is killed, a second address keeps both going", {

@@ -10,7 +10,8 @@ import { setImmediate } from "node:timers/promises";
 import { gradientWitness } from "../../circuits/gradient/witness.ts";
 import { createProver } from "../../circuits/prove/prover.ts";
 import { toHex } from "../../consensus/primitives/bytes.ts";
-import { Epoch, View } from "../../consensus/primitives/units.ts";
+import { Epoch, Height, View } from "../../consensus/primitives/units.ts";
+import { type Header, HeaderType } from "../../consensus/types/block.ts";
 import { type Certificate, CertificateType } from "../../consensus/types/certificate.ts";
 import { fieldToBytes, type Submission, SubmissionType } from "../../consensus/types/submission.ts";
 import type { Transaction } from "../../consensus/types/transaction.ts";
@@ -19,23 +20,26 @@ import { outputsCount } from "../../consensus/work/gradient.ts";
 import { type Devnet, startDevnet } from "../../devnet/devnet.ts";
 import { readDevnet } from "../../devnet/folder.ts";
 import { createKey, libp2pKey } from "../../node/keys.ts";
-import { silentLog } from "../../node/log.ts";
 import { encodeFrame } from "../../node/network/frames.ts";
 import { createHost, parseTarget } from "../../node/network/host.ts";
 import { protocolId } from "../../node/network/link.ts";
-import { createNetwork } from "../../node/network/network.ts";
+import { encodeVotesMessage } from "../../node/network/messages.ts";
+import type { GossipMessage } from "../../node/network/topics.ts";
 import { type Account, accountFromSeed, chainTag } from "../../pod/account.ts";
 import { loadPod } from "../../pod/folder.ts";
 import { buildSubmission, type DrawnSlot, drawnSlots, jobOf, signSubmission } from "../../pod/submission.ts";
 import { pause } from "../../pod/wait.ts";
 import { blockAt, START_MS, statusOf, statusWhen } from "../e2e/helpers.ts";
+import { createOutlaw, type Outlaw, rawMessage } from "../helpers/outlaw.ts";
 
 const FLOOD_MS = Number(process.env.FLOOD_MS ?? 30_000);
 const RPC_AT_ONCE = 16;
 const MESSAGES_A_TURN = 100;
 /** A round of proofs under load takes no longer. */
 const ROUND_MS_MAX = 60_000;
-const TURNS_A_STOCK = 200;
+const TURNS_A_STOCK = 50;
+/** Under how many names the gossiping peer comes back: more than are refused at once. */
+const NAMES = 8;
 const MIB = 1024 * 1024;
 
 let devnet: Devnet;
@@ -116,6 +120,14 @@ const badCertificate = (): Certificate => ({
   signature: randomBytes(96),
 });
 
+/** Of the liar's epoch, and higher than any block: only its certificate tells. */
+const falseHeader = (): Header => ({
+  ...HeaderType.defaultValue(),
+  height: Height(1_000_000),
+  epoch: Epoch(liar.drawn.epoch),
+  bodyRoot: randomBytes(32),
+});
+
 /** Made before they are sent: signing must not slow the flood down. */
 const stockOfMessages = () =>
   Array.from({ length: MESSAGES_A_TURN }, () => ({
@@ -123,7 +135,9 @@ const stockOfMessages = () =>
     badlySigned: badlySigned(),
     transaction: badTransaction(),
     certificate: badCertificate(),
+    header: falseHeader(),
   }));
+let stock: ReturnType<typeof stockOfMessages> = [];
 
 async function floodRpc(url: string, signal: AbortSignal): Promise<void> {
   const call = (method: string, params: object): string =>
@@ -153,47 +167,41 @@ async function floodRpc(url: string, signal: AbortSignal): Promise<void> {
   await Promise.all(Array.from({ length: RPC_AT_ONCE }, (_, i) => one(i)));
 }
 
-/** Well-formed messages that are wrong, from a peer that holds no seat. */
+/** Well-formed messages that are wrong, gossiped under a handful of names in turn, and as votes without a seat. */
 async function floodAsPeer(address: string, signal: AbortSignal): Promise<void> {
-  let losses = 0;
-  const network = await createNetwork(
-    {
-      chain,
-      chainId: devnet.info.chainId,
-      listen: "/ip4/127.0.0.1/tcp/0",
-      peers: [address],
-      privateKey: await libp2pKey(createKey("network").seed),
-    },
-    {
-      onVote() {},
-      onCertificate() {},
-      onProposal() {},
-      onTransaction() {},
-      onSubmission() {},
-      onEvidence() {},
-      onRequest: () => Promise.resolve(undefined),
-      onPeer: (event) => {
-        if (event === "disconnected") losses += 1;
-      },
-      log: silentLog,
-    },
-  );
-  await network.start();
-  let stock = stockOfMessages();
-  for (let turn = 1; !signal.aborted; turn++) {
-    if (turn % TURNS_A_STOCK === 0) stock = stockOfMessages();
-    for (const it of network.peers().length > 0 ? stock : []) {
-      network.sendSubmission(it.falseProof);
-      network.sendSubmission(it.badlySigned);
-      network.sendTransaction(it.transaction);
-      network.sendCertificate(it.certificate);
-      count("peer messages");
+  const names = Array.from({ length: NAMES }, () => createKey("network"));
+  const { chainId } = devnet.info;
+  for (let turn = 0; !signal.aborted; turn++) {
+    let peer: Outlaw | undefined;
+    try {
+      peer = await createOutlaw(address, names[turn % NAMES]);
+      count("peer connected");
+      const votes = await peer.connection.newStream(protocolId(chainId, "votes"));
+      for (let n = 0; !signal.aborted && peer.connection.status === "open"; n++) {
+        if (n % TURNS_A_STOCK === 0) stock = stockOfMessages();
+        for (const it of stock) {
+          const messages: GossipMessage[] = [
+            { topic: "submissions", value: it.falseProof },
+            { topic: "submissions", value: it.badlySigned },
+            { topic: "transactions", value: it.transaction },
+            { topic: "headers", value: { header: it.header, certificate: it.certificate } },
+          ];
+          peer.send(messages.map((message) => rawMessage(chainId, message)));
+          votes.send(encodeFrame(encodeVotesMessage({ selector: 2, value: it.certificate })));
+          count("peer messages");
+          // What it can't send at once must not fill this process.
+          if (peer.stream.writeStatus !== "writable" || peer.stream.writeBufferLength > MIB) await pause(1);
+        }
+        await pause(1);
+      }
+      count("peer cut off");
+    } catch {
+      count("peer refused");
+      await pause(50);
+    } finally {
+      await peer?.stop();
     }
-    await pause(1);
   }
-  sent["peer cut off"] = losses;
-  sent["peer messages dropped here"] = network.peers()[0]?.dropped.pool ?? 0;
-  await network.stop();
 }
 
 /** Frames of random bytes, and frames that announce more than they may. */
@@ -201,12 +209,13 @@ async function floodWithFrames(address: string, signal: AbortSignal): Promise<vo
   const privateKey = await libp2pKey(createKey("network").seed);
   const host = await createHost({ listen: "/ip4/127.0.0.1/tcp/0", privateKey, isRefused: () => false });
   await host.start();
-  const protocols = ["votes", "blocks", "pool", "sync"] as const;
+  const idOf = (protocol: Parameters<typeof protocolId>[1]) => protocolId(devnet.info.chainId, protocol);
+  const gossip = "/meshsub/1.2.0";
+  const protocols = [...(["votes", "blocks", "pool", "sync"] as const).map(idOf), gossip];
   for (let i = 0; !signal.aborted; i++) {
     try {
       const connection = await host.dial(parseTarget(address).address, { signal });
-      const protocol = protocols[i % protocols.length] ?? "pool";
-      const stream = await connection.newStream(protocolId(devnet.info.chainId, protocol), { signal });
+      const stream = await connection.newStream(protocols[i % protocols.length] ?? gossip, { signal });
       for (let n = 0; n < MESSAGES_A_TURN && stream.status === "open"; n++) {
         stream.send(i % 2 === 0 ? encodeFrame(randomBytes(1_000)) : randomBytes(64 * 1024));
         count("random frames");

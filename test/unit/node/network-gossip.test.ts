@@ -1,14 +1,13 @@
 /** Gossip on real hosts: what is valid travels on, what is not stops where it was found false, and who lies or shouts pays. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { RPC } from "@libp2p/gossipsub/message";
 import { equalBytes } from "../../../consensus/primitives/bytes.ts";
 import { fault, type Verdict } from "../../../consensus/primitives/faults.ts";
-import { devKey, libp2pKey } from "../../../node/keys.ts";
-import { createHost, parseTarget } from "../../../node/network/host.ts";
+import { devKey } from "../../../node/keys.ts";
 import type { NetworkComponents } from "../../../node/network/network.ts";
 import { encodeGossip, type GossipMessage, topicId } from "../../../node/network/topics.ts";
 import { createRelayLimits } from "../../../node/relay-limits.ts";
+import { createOutlaw, type Outlaw, rawMessage } from "../../helpers/outlaw.ts";
 import { createNode } from "./hosts.ts";
 import { block, certificate, finalize, notarize, submission, transaction, until, vote } from "./samples.ts";
 
@@ -84,36 +83,12 @@ for (const sample of SAMPLES) {
   });
 }
 
-/** A peer that speaks gossipsub and holds to nothing else. */
-async function outlaw(t: TestContext, victim: Node, label: string) {
-  const privateKey = await libp2pKey(devKey("network", label).seed);
-  const host = await createHost({ listen: "/ip4/127.0.0.1/tcp/0", privateKey, isRefused: () => false });
-  // Nobody is listened to who can't be answered.
-  await host.handle("/meshsub/1.2.0", () => undefined);
-  await host.start();
-  t.after(() => host.stop());
-  const connection = await host.dial(parseTarget(victim.network.addresses()[0] ?? "").address);
-  const stream = await connection.newStream("/meshsub/1.2.0");
-  const send = (messages: readonly { topic: string; data: Uint8Array }[]): void => {
-    const bytes = RPC.encode({ subscriptions: [], messages: messages.map((it) => ({ ...it })) });
-    const length: number[] = [];
-    for (let rest = bytes.length; ; rest >>>= 7) {
-      if (rest < 128) {
-        length.push(rest);
-        break;
-      }
-      length.push((rest & 127) | 128);
-    }
-    stream.send(new Uint8Array([...length]));
-    stream.send(bytes);
-  };
-  return { host, connection, stream, send, peerId: host.peerId.toString() };
+async function outlaw(t: TestContext, victim: Node, label: string): Promise<Outlaw> {
+  const it = await createOutlaw(victim.network.addresses()[0] ?? "", devKey("network", label));
+  t.after(it.stop);
+  return it;
 }
-
-const named = (message: GossipMessage) => ({
-  topic: topicId("test", message.topic),
-  data: encodeGossip(message),
-});
+const named = (message: GossipMessage) => rawMessage("test", message);
 
 const REJECT: Verdict = { kind: "reject", fault: fault("submission/proof-invalid") };
 
@@ -249,6 +224,40 @@ test("who floods is cut off, by bytes even where nothing is new, and one beside 
   const later = { topic: "transactions", value: transaction(9) } as const;
   c.network.publish(later);
   await until(() => heard(b, later).length === 1, "the other one is heard");
+});
+
+test("who goes on after it was found to lie is cut off sooner, and one beside it is not", async (t) => {
+  const heardOf = new Set<string>();
+  const limits = createRelayLimits({ network: { blame: () => undefined } });
+  const [b, c] = await line(t, 2, [
+    {
+      onGossip: ({ topic }, from) => {
+        heardOf.add(from);
+        if (topic !== "submissions") return { kind: "accept" };
+        limits.onRejected(from, REJECT.fault);
+        return REJECT;
+      },
+      points: limits.points,
+    },
+  ]);
+  assert.ok(b && c);
+  let nonce = 0;
+  await until(() => {
+    c.network.publish({ topic: "transactions", value: transaction(nonce++) });
+    return heardOf.has(c.network.peerId);
+  }, "the honest one is heard");
+  const liar = await outlaw(t, b, "stubborn");
+  let sent = 0;
+  for (let slot = 0; slot < 20_000 && liar.stream.status === "open"; slot++) {
+    const message = named({ topic: "submissions", value: submission(slot) });
+    sent += message.data.length;
+    liar.send([message]);
+    if (slot % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  await until(() => b.network.peers().length === 1, "it is cut off");
+  assert.ok(sent < 8 * 1024 * 1024, `${sent} bytes are enough`);
+  assert.equal(b.network.peers()[0]?.peerId, c.network.peerId);
+  assert.ok((b.network.peers()[0]?.score ?? -1) >= 0);
 });
 
 test("a peer that comes back is in the mesh again at once", async (t) => {
