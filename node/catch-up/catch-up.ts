@@ -47,7 +47,12 @@ export type CatchUpPhase = {
 
 export type CatchUp = ReturnType<typeof createCatchUp>;
 
-type Tip = { readonly peerId: string; readonly height: number; readonly epoch: number };
+type Tip = {
+  readonly peerId: string;
+  readonly height: number;
+  readonly epoch: number;
+  readonly lowestHeight: number;
+};
 
 export function createCatchUp({ snapshotSync }: CatchUpOptions, components: CatchUpComponents) {
   const { chain, network, log, onImported } = components;
@@ -90,7 +95,10 @@ export function createCatchUp({ snapshotSync }: CatchUpOptions, components: Catc
 
   /** The connected peers that say they are ahead, the furthest first. What they say is only a hint. */
   const peersAhead = async (): Promise<Tip[]> => {
-    const asked = network.peers().slice(0, PEERS_ASKED_MAX);
+    const peers = network.peers();
+    // Others each time, so that a few that lie or have nothing are not all that is ever asked.
+    if (peers.length > PEERS_ASKED_MAX) peers.sort(() => Math.random() - 0.5);
+    const asked = peers.slice(0, PEERS_ASKED_MAX);
     const tips = await Promise.allSettled(
       asked.map(({ peerId }) => network.request(peerId, { kind: "tip" })),
     );
@@ -98,7 +106,8 @@ export function createCatchUp({ snapshotSync }: CatchUpOptions, components: Catc
       .flatMap((tip, i) => {
         const peerId = asked[i]?.peerId;
         if (tip.status === "rejected" || peerId === undefined) return [];
-        return [{ peerId, height: tip.value.height, epoch: tip.value.epoch }];
+        const { height, epoch, lowestHeight } = tip.value;
+        return [{ peerId, height, epoch, lowestHeight }];
       })
       .filter(({ height }) => height > chain.final().height)
       .sort((a, b) => b.height - a.height);
@@ -164,6 +173,8 @@ export function createCatchUp({ snapshotSync }: CatchUpOptions, components: Catc
     }
     const now = chain.final().height;
     if (now > before) log.info({ from: before, to: now }, "caught up");
+    else if (tips.every(({ lowestHeight }) => lowestHeight > before + 1))
+      log.warn({ height: before + 1 }, "no peer has the blocks that come next");
     return now > before;
   };
 

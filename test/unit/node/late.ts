@@ -134,6 +134,7 @@ export async function catchUpFrom(
   const blamed: string[] = [];
   const phases = new Set<string>();
   const imported: Certificate[] = [];
+  const warnings: string[] = [];
   const request = async (peerId: string, it: Request): Promise<Response> => {
     asked.push({ peerId, request: it });
     onRequest?.(peerId, it);
@@ -163,7 +164,7 @@ export async function catchUpFrom(
         request: request as Network["request"],
         blame: (peerId) => void blamed.push(peerId),
       },
-      log: silentLog,
+      log: { ...silentLog, warn: (_, text) => void warnings.push(text) },
       onImported: async (certificate) => void imported.push(certificate),
     },
   );
@@ -173,7 +174,7 @@ export async function catchUpFrom(
   catchUp.stop();
   const kinds = (peerId: string): string[] =>
     asked.filter((it) => it.peerId === peerId).map((it) => it.request.kind);
-  return { asked, blamed, phases, imported, kinds };
+  return { asked, blamed, phases, imported, warnings, kinds };
 }
 
 /** A chain with other parameters of the test chain. */
