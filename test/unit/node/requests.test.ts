@@ -89,13 +89,6 @@ test("answers beyond their limits are malformed", () => {
     { kind: "snapshot", manifest: { bytes: 1, chunks: Array.from({ length: 1_025 }, () => bytes(32, 1)) } },
     { kind: "snapshot-chunk", data: bytes(CHUNK_BYTES + 1, 3) },
   ];
-  for (const response of tooMany) {
-    let encoded: Uint8Array | undefined;
-    try {
-      encoded = encodeResponse(5, response);
-    } catch {
-      continue; // the encoder refuses it already
-    }
-    assert.equal(decodeResponse(encoded), undefined, response.kind);
-  }
+  for (const response of tooMany)
+    assert.equal(decodeResponse(encodeResponse(5, response)), undefined, response.kind);
 });
