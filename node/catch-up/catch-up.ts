@@ -19,8 +19,9 @@ const QUIET_MS = 3_000;
 const PEERS_ASKED_MAX = 8;
 /** Runs taken before the peers are asked anew. */
 const RUNS_MAX = 256;
-/** Fewer epochs than that are executed: it takes no longer, and all blocks are there afterwards. */
+/** What is no further away is executed: it takes no longer, and all blocks are there afterwards. */
 const EPOCHS_BEHIND = 2;
+const BLOCKS_BEHIND = 128;
 /** A snapshot costs much before it is known to be false: after so many in vain, blocks alone for a while. */
 const SNAPSHOT_TRIES = 3;
 const SNAPSHOT_PAUSE_MS = 600_000;
@@ -28,6 +29,8 @@ const SNAPSHOT_PAUSE_MS = 600_000;
 export type CatchUpOptions = {
   /** False: every block is executed, however far behind. */
   readonly snapshotSync: boolean;
+  /** Above so many missing blocks a snapshot is worth it; {@link BLOCKS_BEHIND} by default. */
+  readonly blocksBehind?: number;
 };
 
 export type CatchUpComponents = {
@@ -54,7 +57,8 @@ type Tip = {
   readonly lowestHeight: number;
 };
 
-export function createCatchUp({ snapshotSync }: CatchUpOptions, components: CatchUpComponents) {
+export function createCatchUp(options: CatchUpOptions, components: CatchUpComponents) {
+  const { snapshotSync, blocksBehind = BLOCKS_BEHIND } = options;
   const { chain, network, log, onImported } = components;
   let running = false;
   let stopped = false;
@@ -113,8 +117,11 @@ export function createCatchUp({ snapshotSync }: CatchUpOptions, components: Catc
       .sort((a, b) => b.height - a.height);
   };
 
-  const isFar = (epoch: number): boolean =>
-    snapshotSync && performance.now() >= pausedUntilMs && epoch > chain.final().state.epoch + EPOCHS_BEHIND;
+  /** Whether a state of this epoch, at this height, is worth more than the blocks below it. */
+  const isFar = (epoch: number, height: number): boolean => {
+    const { state } = chain.final();
+    return epoch > state.epoch + EPOCHS_BEHIND && height > state.height + blocksBehind;
+  };
 
   /**
    * Puts the node where the newest snapshot is that peers serve. "near": the boundaries show that it is not
@@ -122,8 +129,7 @@ export function createCatchUp({ snapshotSync }: CatchUpOptions, components: Catc
    */
   const takeSnapshot = async (asking: Asking, epoch: number): Promise<"taken" | "near" | "failed"> => {
     phase = { phase: "boundaries", done: chain.final().state.epoch, of: epoch };
-    const worthIt = ({ header }: Boundary): boolean =>
-      header.epoch >= chain.final().state.epoch + EPOCHS_BEHIND;
+    const worthIt = ({ header }: Boundary): boolean => isFar(header.epoch + 1, header.height);
     const far = (await boundaries.follow(asking)).filter(worthIt);
     if (far.length === 0 || stopped) return "near";
     for (const boundary of far.reverse()) {
@@ -158,15 +164,17 @@ export function createCatchUp({ snapshotSync }: CatchUpOptions, components: Catc
     const [furthest] = tips;
     if (furthest === undefined) return false;
     const before = chain.final().height;
+    const { height } = furthest;
     const epoch = Math.max(...tips.map((tip) => tip.epoch));
     const asking = createAsking(
       tips.map(({ peerId }) => peerId),
       { network, log },
     );
     try {
-      const failed = isFar(epoch) && (await takeSnapshot(asking, epoch)) === "failed";
+      const isWorthATry = snapshotSync && performance.now() >= pausedUntilMs && isFar(epoch, height);
+      const failed = isWorthATry && (await takeSnapshot(asking, epoch)) === "failed";
       // Another try is worth it, after a few blocks: a new snapshot may be there.
-      await takeBlocks(asking, furthest.height, failed && isFar(epoch) ? 1 : Number.POSITIVE_INFINITY);
+      await takeBlocks(asking, height, failed ? 1 : Number.POSITIVE_INFINITY);
     } finally {
       phase = undefined;
       tookMs = performance.now();

@@ -117,17 +117,13 @@ export const silence = (): never => {
   throw new FaultError("node/request-timeout");
 };
 
-export type LateOptions = Partial<CatchUpOptions> & {
-  readonly onRequest?: (peerId: string, request: Request) => void;
-};
-
 /** Lets a node catch up from these peers of a source until it rests. */
 export async function catchUpFrom(
   t: TestContext,
   node: TestNode,
   source: TestNode,
   peers: Readonly<Record<string, Peer>>,
-  { snapshotSync = true, onRequest }: LateOptions = {},
+  { snapshotSync = true, blocksBehind = 0 }: Partial<CatchUpOptions> = {},
 ) {
   const answers = createAnswers(source.chain, source.store);
   const asked: { readonly peerId: string; readonly request: Request }[] = [];
@@ -137,7 +133,6 @@ export async function catchUpFrom(
   const warnings: string[] = [];
   const request = async (peerId: string, it: Request): Promise<Response> => {
     asked.push({ peerId, request: it });
-    onRequest?.(peerId, it);
     phases.add(catchUp.phase()?.phase ?? "none");
     const peer = peers[peerId];
     if (peer === undefined || blamed.includes(peerId)) throw new FaultError("node/peer-lost", { peerId });
@@ -152,7 +147,7 @@ export async function catchUpFrom(
     return answer;
   };
   const catchUp = createCatchUp(
-    { snapshotSync },
+    { snapshotSync, blocksBehind },
     {
       chain: node.chain,
       store: node.store,

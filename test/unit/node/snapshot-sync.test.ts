@@ -118,6 +118,14 @@ describe("a node five epochs behind", () => {
     assert.ok(!phases.has("boundaries"));
   });
 
+  test("that lacks fewer blocks than a snapshot is worth executes them", async (t) => {
+    const source = await openSource(t, chain, links);
+    const late = await openNode(t, chain);
+    await catchUpFrom(t, late, source, { peer: honestPeer }, { blocksBehind: links.length });
+    assert.deepEqual(late.chain.final().hash, tip.hash);
+    assert.equal(late.store.lowest(), 1);
+  });
+
   test("goes on from what it has, and keeps those blocks", async (t) => {
     const source = await openSource(t, chain, links);
     const late = await openNode(t, chain);
