@@ -19,8 +19,9 @@ const QUIET_MS = 3_000;
 const PEERS_ASKED_MAX = 8;
 /** Runs taken before the peers are asked anew. */
 const RUNS_MAX = 256;
-/** Fewer epochs than that are executed: it takes no longer, and all blocks are there afterwards. */
+/** What is no further away is executed: it takes no longer, and all blocks are there afterwards. */
 const EPOCHS_BEHIND = 2;
+const BLOCKS_BEHIND = 128;
 /** A snapshot costs much before it is known to be false: after so many in vain, blocks alone for a while. */
 const SNAPSHOT_TRIES = 3;
 const SNAPSHOT_PAUSE_MS = 600_000;
@@ -28,6 +29,8 @@ const SNAPSHOT_PAUSE_MS = 600_000;
 export type CatchUpOptions = {
   /** False: every block is executed, however far behind. */
   readonly snapshotSync: boolean;
+  /** Above so many missing blocks a snapshot is worth it; {@link BLOCKS_BEHIND} by default. */
+  readonly blocksBehind?: number;
 };
 
 export type CatchUpComponents = {
@@ -47,9 +50,15 @@ export type CatchUpPhase = {
 
 export type CatchUp = ReturnType<typeof createCatchUp>;
 
-type Tip = { readonly peerId: string; readonly height: number; readonly epoch: number };
+type Tip = {
+  readonly peerId: string;
+  readonly height: number;
+  readonly epoch: number;
+  readonly lowestHeight: number;
+};
 
-export function createCatchUp({ snapshotSync }: CatchUpOptions, components: CatchUpComponents) {
+export function createCatchUp(options: CatchUpOptions, components: CatchUpComponents) {
+  const { snapshotSync, blocksBehind = BLOCKS_BEHIND } = options;
   const { chain, network, log, onImported } = components;
   let running = false;
   let stopped = false;
@@ -90,7 +99,10 @@ export function createCatchUp({ snapshotSync }: CatchUpOptions, components: Catc
 
   /** The connected peers that say they are ahead, the furthest first. What they say is only a hint. */
   const peersAhead = async (): Promise<Tip[]> => {
-    const asked = network.peers().slice(0, PEERS_ASKED_MAX);
+    const peers = network.peers();
+    // Others each time, so that a few that lie or have nothing are not all that is ever asked.
+    if (peers.length > PEERS_ASKED_MAX) peers.sort(() => Math.random() - 0.5);
+    const asked = peers.slice(0, PEERS_ASKED_MAX);
     const tips = await Promise.allSettled(
       asked.map(({ peerId }) => network.request(peerId, { kind: "tip" })),
     );
@@ -98,14 +110,18 @@ export function createCatchUp({ snapshotSync }: CatchUpOptions, components: Catc
       .flatMap((tip, i) => {
         const peerId = asked[i]?.peerId;
         if (tip.status === "rejected" || peerId === undefined) return [];
-        return [{ peerId, height: tip.value.height, epoch: tip.value.epoch }];
+        const { height, epoch, lowestHeight } = tip.value;
+        return [{ peerId, height, epoch, lowestHeight }];
       })
       .filter(({ height }) => height > chain.final().height)
       .sort((a, b) => b.height - a.height);
   };
 
-  const isFar = (epoch: number): boolean =>
-    snapshotSync && performance.now() >= pausedUntilMs && epoch > chain.final().state.epoch + EPOCHS_BEHIND;
+  /** Whether a state of this epoch, at this height, is worth more than the blocks below it. */
+  const isFar = (epoch: number, height: number): boolean => {
+    const { state } = chain.final();
+    return epoch > state.epoch + EPOCHS_BEHIND && height > state.height + blocksBehind;
+  };
 
   /**
    * Puts the node where the newest snapshot is that peers serve. "near": the boundaries show that it is not
@@ -113,8 +129,7 @@ export function createCatchUp({ snapshotSync }: CatchUpOptions, components: Catc
    */
   const takeSnapshot = async (asking: Asking, epoch: number): Promise<"taken" | "near" | "failed"> => {
     phase = { phase: "boundaries", done: chain.final().state.epoch, of: epoch };
-    const worthIt = ({ header }: Boundary): boolean =>
-      header.epoch >= chain.final().state.epoch + EPOCHS_BEHIND;
+    const worthIt = ({ header }: Boundary): boolean => isFar(header.epoch + 1, header.height);
     const far = (await boundaries.follow(asking)).filter(worthIt);
     if (far.length === 0 || stopped) return "near";
     for (const boundary of far.reverse()) {
@@ -149,21 +164,25 @@ export function createCatchUp({ snapshotSync }: CatchUpOptions, components: Catc
     const [furthest] = tips;
     if (furthest === undefined) return false;
     const before = chain.final().height;
+    const { height } = furthest;
     const epoch = Math.max(...tips.map((tip) => tip.epoch));
     const asking = createAsking(
       tips.map(({ peerId }) => peerId),
       { network, log },
     );
     try {
-      const failed = isFar(epoch) && (await takeSnapshot(asking, epoch)) === "failed";
+      const isWorthATry = snapshotSync && performance.now() >= pausedUntilMs && isFar(epoch, height);
+      const failed = isWorthATry && (await takeSnapshot(asking, epoch)) === "failed";
       // Another try is worth it, after a few blocks: a new snapshot may be there.
-      await takeBlocks(asking, furthest.height, failed && isFar(epoch) ? 1 : Number.POSITIVE_INFINITY);
+      await takeBlocks(asking, height, failed ? 1 : Number.POSITIVE_INFINITY);
     } finally {
       phase = undefined;
       tookMs = performance.now();
     }
     const now = chain.final().height;
     if (now > before) log.info({ from: before, to: now }, "caught up");
+    else if (tips.every(({ lowestHeight }) => lowestHeight > before + 1))
+      log.warn({ height: before + 1 }, "no peer has the blocks that come next");
     return now > before;
   };
 

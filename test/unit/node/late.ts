@@ -117,26 +117,22 @@ export const silence = (): never => {
   throw new FaultError("node/request-timeout");
 };
 
-export type LateOptions = Partial<CatchUpOptions> & {
-  readonly onRequest?: (peerId: string, request: Request) => void;
-};
-
 /** Lets a node catch up from these peers of a source until it rests. */
 export async function catchUpFrom(
   t: TestContext,
   node: TestNode,
   source: TestNode,
   peers: Readonly<Record<string, Peer>>,
-  { snapshotSync = true, onRequest }: LateOptions = {},
+  { snapshotSync = true, blocksBehind = 0 }: Partial<CatchUpOptions> = {},
 ) {
   const answers = createAnswers(source.chain, source.store);
   const asked: { readonly peerId: string; readonly request: Request }[] = [];
   const blamed: string[] = [];
   const phases = new Set<string>();
   const imported: Certificate[] = [];
+  const warnings: string[] = [];
   const request = async (peerId: string, it: Request): Promise<Response> => {
     asked.push({ peerId, request: it });
-    onRequest?.(peerId, it);
     phases.add(catchUp.phase()?.phase ?? "none");
     const peer = peers[peerId];
     if (peer === undefined || blamed.includes(peerId)) throw new FaultError("node/peer-lost", { peerId });
@@ -151,7 +147,7 @@ export async function catchUpFrom(
     return answer;
   };
   const catchUp = createCatchUp(
-    { snapshotSync },
+    { snapshotSync, blocksBehind },
     {
       chain: node.chain,
       store: node.store,
@@ -163,7 +159,7 @@ export async function catchUpFrom(
         request: request as Network["request"],
         blame: (peerId) => void blamed.push(peerId),
       },
-      log: silentLog,
+      log: { ...silentLog, warn: (_, text) => void warnings.push(text) },
       onImported: async (certificate) => void imported.push(certificate),
     },
   );
@@ -173,7 +169,7 @@ export async function catchUpFrom(
   catchUp.stop();
   const kinds = (peerId: string): string[] =>
     asked.filter((it) => it.peerId === peerId).map((it) => it.request.kind);
-  return { asked, blamed, phases, imported, kinds };
+  return { asked, blamed, phases, imported, warnings, kinds };
 }
 
 /** A chain with other parameters of the test chain. */

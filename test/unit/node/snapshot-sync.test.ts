@@ -118,6 +118,14 @@ describe("a node five epochs behind", () => {
     assert.ok(!phases.has("boundaries"));
   });
 
+  test("that lacks fewer blocks than a snapshot is worth executes them", async (t) => {
+    const source = await openSource(t, chain, links);
+    const late = await openNode(t, chain);
+    await catchUpFrom(t, late, source, { peer: honestPeer }, { blocksBehind: links.length });
+    assert.deepEqual(late.chain.final().hash, tip.hash);
+    assert.equal(late.store.lowest(), 1);
+  });
+
   test("goes on from what it has, and keeps those blocks", async (t) => {
     const source = await openSource(t, chain, links);
     const late = await openNode(t, chain);
@@ -141,6 +149,25 @@ describe("a node five epochs behind", () => {
     assert.equal(late.chain.final().height, EPOCH + 2);
     assert.equal(late.store.lowest(), 1);
   });
+});
+
+test("a peer that answers nothing but its tip is asked once a round", async (t) => {
+  const source = await openSource(t, chain, links);
+  const late = await openNode(t, chain);
+  const mute: Peer = async (request, honest) => (request.kind === "tip" ? honest() : silence());
+  const { kinds } = await catchUpFrom(t, late, source, { mute, good: honestPeer });
+  assert.deepEqual(late.chain.final().hash, tip.hash);
+  assert.equal(kinds("mute").filter((kind) => kind !== "tip").length, 1);
+});
+
+test("where peers have only newer blocks, and no snapshot is wanted, the node stays and says so", async (t) => {
+  const source = await openSource(t, chain, links);
+  const pruned = await openNode(t, chain);
+  await catchUpFrom(t, pruned, source, { peer: honestPeer });
+  const late = await openNode(t, chain);
+  const { warnings } = await catchUpFrom(t, late, pruned, { peer: honestPeer }, { snapshotSync: false });
+  assert.equal(late.chain.final().height, 0);
+  assert.deepEqual(warnings, ["no peer has the blocks that come next"]);
 });
 
 describe("of boundaries", () => {
@@ -275,6 +302,16 @@ describe("of snapshots", () => {
     assert.equal(late.store.lowest(), NEWEST);
   });
 
+  test("another block under the boundary's name is refused", async (t) => {
+    const source = await openSource(t, chain, links);
+    const late = await openNode(t, chain);
+    const [other] = blocksOf([linkAt(NEWEST - EPOCH)]);
+    const attack = liar("block-by-hash", ({ kind }) => ({ kind, block: other }));
+    const { blamed } = await catchUpFrom(t, late, source, { attack, good: honestPeer });
+    assert.deepEqual(blamed, ["attack"]);
+    assert.equal(late.store.lowest(), NEWEST);
+  });
+
   test("the smallest state that is offered is tried first, so that a liar costs no more than the truth", async (t) => {
     const source = await openSource(t, chain, links);
     const late = await openNode(t, chain);
@@ -293,6 +330,8 @@ describe("of snapshots", () => {
     const { blamed, kinds } = await catchUpFrom(t, late, source, { fading, good: honestPeer });
     assert.deepEqual(blamed, []);
     assert.ok(kinds("good").includes("snapshot-chunk"));
+    // It may be asked for several chunks at once, and then no more.
+    assert.ok(kinds("fading").filter((kind) => kind === "snapshot-chunk").length <= 4);
     assert.equal(late.store.lowest(), NEWEST);
     assert.deepEqual(late.chain.final().hash, tip.hash);
   });
