@@ -6,7 +6,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { aggregateSignatures } from "../../consensus/primitives/bls.ts";
-import { invariant } from "../../consensus/primitives/faults.ts";
+import { invariant, type Verdict } from "../../consensus/primitives/faults.ts";
 import type { ParamName } from "../../consensus/primitives/params.ts";
 import { View } from "../../consensus/primitives/units.ts";
 import type { Block, Proposal } from "../../consensus/types/block.ts";
@@ -65,7 +65,8 @@ export type LoneNode = {
     vote(vote: Vote): void;
     certificate(certificate: Certificate): void;
     proposal(proposal: Proposal): void;
-    evidence(evidence: Evidence): void;
+    /** The verdict of this node. */
+    evidence(evidence: Evidence): Verdict | Promise<Verdict>;
   };
   /** What `onFatal` was told. */
   readonly fatal: unknown[];
@@ -147,7 +148,7 @@ export async function startLone(
       vote: (vote: Vote) => its.onVote(vote, from),
       certificate: (certificate: Certificate) => its.onCertificate(certificate, from),
       proposal: (proposal: Proposal) => its.onProposal(proposal, from),
-      evidence: (value: Evidence) => void its.onGossip({ topic: "evidence", value }, from.peerId),
+      evidence: (value: Evidence) => its.onGossip({ topic: "evidence", value }, from.peerId),
     };
   };
   return { client: createClient({ rpc: node.rpcUrl }), sent, says, fatal, stop: () => node.stop() };

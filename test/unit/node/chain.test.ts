@@ -4,7 +4,7 @@ import { describe, type TestContext, test } from "node:test";
 import type { CheckVerdict } from "../../../consensus/engine/protocol.ts";
 import { toHex } from "../../../consensus/primitives/bytes.ts";
 import { type Fault, FaultError, fault } from "../../../consensus/primitives/faults.ts";
-import { Height, ValidatorIndex } from "../../../consensus/primitives/units.ts";
+import { Epoch, Height, ValidatorIndex } from "../../../consensus/primitives/units.ts";
 import { stateRoot } from "../../../consensus/state/state.ts";
 import type { Block } from "../../../consensus/types/block.ts";
 import { nullifierOf } from "../../../consensus/types/submission.ts";
@@ -214,6 +214,19 @@ describe("finality", () => {
     await node.chain.check(blockOf(second));
     assert.equal(await node.chain.finalize(finalization(second)), "missing", "pending is not executed");
     assert.equal(node.writes.count, 0);
+  });
+
+  test("takes along what the caller has to write, in the same write, or leaves it to the caller", async (t) => {
+    const node = await open(t);
+    const first = nextBlock(chain, genesis);
+    const also = { kind: "certificate", certificate: finalization(first) } as const;
+    const stored = () => node.store.certificates(Epoch(0), 1, 1);
+    assert.equal(await node.chain.finalize(finalization(first), [also]), "missing");
+    assert.deepEqual(await stored(), []);
+    await node.chain.check(blockOf(first));
+    assert.equal(await node.chain.finalize(finalization(first), [also]), "done");
+    assert.equal(node.writes.count, 1);
+    assert.equal((await stored()).length, 1);
   });
 
   test("asked many times at once is carried out once, in order", async (t) => {

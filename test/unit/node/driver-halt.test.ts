@@ -212,8 +212,7 @@ test("two finalizations that contradict halt the node, whose evidence slashes wh
   // One on the other side, who has signed nothing twice, hears of it and has its turn.
   const other = await startLone({ dir: join(root, "other"), chain, validator: three });
   t.after(() => other.stop());
-  other.says(self).evidence(evidence);
-  assert.deepEqual(other.sent.evidence, [evidence], "passed on");
+  assert.deepEqual(await other.says(self).evidence(evidence), { kind: "accept" }, "gossip passes it on");
   await finalizeOn(other, theirs, others);
   other.says(one).certificate(nullificationOf(chain, set, 2, [one, two, self]));
   await until(() => other.sent.proposals.length > 0, "its proposal");
