@@ -162,10 +162,10 @@ export async function createLocalChain(options: LocalChainOptions) {
       ),
     /** Ends the gated node's connections, and lets it connect again. */
     cut(): void {
-      for (const gate of gates) gate.cut();
+      for (const gate of gates.values()) gate.cut();
     },
     heal(): void {
-      for (const gate of gates) gate.open();
+      for (const gate of gates.values()) gate.open();
     },
     async stop(): Promise<void> {
       await Promise.all(children.map((child) => child.stop()));
