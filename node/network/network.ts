@@ -259,7 +259,12 @@ export async function createNetwork(options: NetworkOptions, components: Network
       }
       host.addEventListener("peer:connect", ({ detail }) => void peers.connect(detail));
       host.addEventListener("peer:disconnect", ({ detail }) => peers.disconnect(detail));
-      await startHost(host, listen);
+      try {
+        await startHost(host, listen);
+      } catch (error) {
+        await gossip.stop();
+        throw error;
+      }
       dialler.start();
     },
     async stop(): Promise<void> {
