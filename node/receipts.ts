@@ -25,6 +25,8 @@ export const roundKey = (task: string, epoch: number): string =>
   `${task}-${epoch.toString().padStart(12, "0")}`;
 
 function reasonOf({ fate }: ContributionReceipt, { revealed, stepped }: RoundReceipt): string {
+  if (fate === "one-row")
+    return "all rows of the batch that count are one row, which its gradient gives away";
   if (!revealed) return "the sponsor did not open the holdout rows, so the round was not scored";
   if (!stepped) return "all survivors together did not lower the loss, so nobody was paid";
   switch (fate) {

@@ -15,6 +15,7 @@ export type Explanation = {
 const FATES: Readonly<Record<string, string>> = {
   paid: "it lowered the loss on rows that nobody had seen, and has a positive Shapley value",
   merged: "nearly equal to another gradient of the round: one player, whose value was split",
+  "one-row": "all rows of the batch that count are one row, which its gradient gives away: nothing is paid",
   "screened-out": "alone it did not lower the loss, or by less than a quarter of the median",
   "no-value": "its Shapley value among the round's gradients was not positive",
   "no-step": "all survivors together did not lower the loss, so nobody was paid",

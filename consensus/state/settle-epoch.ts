@@ -174,7 +174,8 @@ function receiptOf(
     const pod = getPod(state, podId);
     if (pod !== undefined) {
       const accepted = pod.accepted + (fate === "paid" || fate === "merged" ? 1 : 0);
-      const rejected = pod.rejected + (fate === "screened-out" || fate === "no-value" ? 1 : 0);
+      const worthless = fate === "screened-out" || fate === "no-value" || fate === "one-row";
+      const rejected = pod.rejected + (worthless ? 1 : 0);
       putPod(state, { ...pod, accepted, rejected, settledQuality: pod.settledQuality + quality });
     }
     return {

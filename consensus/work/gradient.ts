@@ -111,7 +111,7 @@ export function modelValid(model: readonly number[], features: number): boolean 
 }
 
 /** z of row `row` in Q24. The caller has checked the model: products are < 2^35, the sum < 2^53. */
-function scoreAt(model: readonly number[], { features, x }: Rows, row: number): number {
+export function scoreAt(model: readonly number[], { features, x }: Rows, row: number): number {
   let z = (model[features] ?? 0) * FEATURE_SCALE;
   const start = row * features;
   for (let j = 0; j < features; j++) z += (model[j] ?? 0) * (x[start + j] ?? 0);

@@ -3,7 +3,7 @@
  * when submissions closed. The settlement of a `gradient` task calls {@link scoreRound} once an epoch; the
  * SDK calls it to explain a reward. docs/protocol.md; README.md beside this.
  *
- *   clip → screen → merge → Shapley → step → quality
+ *   one row? → clip → screen → merge → Shapley → step → quality
  *
  * Pure and total: no gradients, a zero gradient, loss 0, no survivor or no rows at all have a defined result
  * (nothing is paid, the model stays). Sizes are bounded by the caller: at most 64 gradients, 4,096 rows.
@@ -13,6 +13,7 @@
  * divisions are by powers of two or of exact multiples.
  */
 import type { Rows } from "./gradient.ts";
+import { isOneRow } from "./one-row.ts";
 import { shapleyValues, sumOf } from "./shapley.ts";
 import { createLoss, type Rate, rateValid, stepModel } from "./step.ts";
 
@@ -45,11 +46,12 @@ export type ScoreInput = {
 /**
  * - `paid`: a positive value, paid by it;
  * - `merged`: one of several near-equal gradients, which share one player's value equally;
+ * - `one-row`: the gradient of a single row, several times: worth nothing, whatever it would do;
  * - `screened-out`: alone it did not lower the loss, or by under a quarter of the median;
  * - `no-value`: its Shapley value is not positive;
  * - `no-step`: all survivors together did not lower the loss, so nobody is paid.
  */
-export type Fate = "paid" | "merged" | "screened-out" | "no-value" | "no-step";
+export type Fate = "paid" | "merged" | "one-row" | "screened-out" | "no-value" | "no-step";
 
 export type Outcome = {
   readonly fate: Fate;
@@ -87,7 +89,10 @@ export function scoreRound(input: ScoreInput): Score {
   const fallOf = (sum: readonly number[], divisor: number): number =>
     lossBefore - lossOf(stepModel(model, sum, divisor * rowsPerGradient, rate));
 
-  const improvements = clipped.map(({ gradient }) => (playable ? fallOf(gradient, 1) : 0));
+  const oneRow = input.gradients.map((gradient) => isOneRow(model, gradient, rowsPerGradient));
+  const improvements = clipped.map(({ gradient }, i) =>
+    playable && oneRow[i] !== true ? fallOf(gradient, 1) : 0,
+  );
   const survivors = screen(improvements);
   const groups = mergeNear(survivors, clipped);
   const players = groups.map(([first = 0]) => clipped[first]?.gradient ?? []);
@@ -117,7 +122,7 @@ export function scoreRound(input: ScoreInput): Score {
   const outcomes = clipped.map(({ shift }, i): Outcome => {
     const value = values[i] ?? 0n;
     return {
-      fate: fateOf.get(i) ?? "screened-out",
+      fate: fateOf.get(i) ?? (oneRow[i] === true ? "one-row" : "screened-out"),
       clipShift: shift,
       improvement: improvements[i] ?? 0,
       value,
