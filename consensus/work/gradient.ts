@@ -55,13 +55,16 @@ export type GradientShape = {
   readonly weight: number;
 };
 
+/** Active rows that a batch of a public shape needs. */
+export const ACTIVE_ROWS_MIN = 8;
+
 const shape = (rows: number, features: number, weight: number): GradientShape => ({
   id: `gradient-${rows}x${features}`,
   template: "gradient",
   rows,
   features,
   depth: 10,
-  minActive: Math.min(8, rows / 4),
+  minActive: Math.min(ACTIVE_ROWS_MIN, rows / 4),
   weight,
 });
 

@@ -7,12 +7,20 @@
  * is the constant 1.0, so the bias' entry is Σ r·2^8, and if all rows with a residual are one row x, the other
  * entries over Σ r are x itself.
  */
-import { FEATURE_MAX, FEATURE_MIN, FEATURE_SCALE, type Rows, rowResidual, scoreAt } from "./gradient.ts";
+import {
+  ACTIVE_ROWS_MIN,
+  FEATURE_MAX,
+  FEATURE_MIN,
+  FEATURE_SCALE,
+  type Rows,
+  rowResidual,
+  scoreAt,
+} from "./gradient.ts";
 
 /**
- * True if the gradient equals k times that of one row under this model, 2 ≤ k ≤ rows. Exact, so no other batch
- * is taken for one by being nearly alike: a pod with a single class has rows that differ. One row counted once
- * is left to the circuit, whose smallest test shapes allow it.
+ * True if the gradient equals k times that of one row under this model, 8 ≤ k ≤ rows; fewer the circuit refuses.
+ * Exact, so that no batch is taken for one by being nearly alike: a pod with a single class has rows that differ.
+ * From a model of zeros, where all residuals are equal, chance does it once in at least 8^columns batches.
  */
 export function isOneRow(model: readonly number[], gradient: readonly number[], rows: number): boolean {
   const features = gradient.length - 1;
@@ -30,5 +38,5 @@ export function isOneRow(model: readonly number[], gradient: readonly number[], 
   const residual = rowResidual(scoreAt(model, row, 0), label);
   if (residual === 0 || residuals % residual !== 0) return false;
   const copies = residuals / residual;
-  return copies >= 2 && copies <= rows;
+  return copies >= ACTIVE_ROWS_MIN && copies <= rows;
 }

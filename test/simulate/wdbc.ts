@@ -101,8 +101,10 @@ function run(file: string, name: string, seed: number, start: WdbcStart): Run {
     params: { slicesPerRound: String(SLICES_PER_ROUND) },
     accounts: { sponsor: 10_000, ...Object.fromEntries(pods.map((pod) => [pod, 100])) },
   });
-  for (const pod of pods)
-    world.addPod(pod, pod === name ? (OTHERS[name]?.(source) ?? zeroGradient) : honestWorker, { batches: 1 });
+  for (const pod of HONEST) world.addPod(pod, honestWorker, { batches: 1 });
+  // Whoever copies can't have registered the rows before their owner.
+  world.goTo(2);
+  world.addPod(name, OTHERS[name]?.(source) ?? zeroGradient, { batches: 1 });
   const { rate, normBound } = stepOf(world.shape);
   const model = start === "warm" ? warmModel(holdout, { numerator: 1, shift: 3 }, 4) : [];
   const task = world.addTask("sponsor", pool, {
