@@ -13,7 +13,7 @@ import { shapeOf } from "../work/gradient.ts";
 import { type Fate, scoreRound } from "../work/score.ts";
 import type { Context } from "./context.ts";
 import { copiesAmong } from "./copies.ts";
-import { type Given, openRound, taskOpen } from "./draws.ts";
+import { givenNothing, openRound, taskOpen } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
 import { issuanceConstants, settlePublicLane } from "./issuance.ts";
 import { credit, getAccount, getPod, putAccount, putPod } from "./maps.ts";
@@ -241,7 +241,7 @@ function turnEpoch(state: State, params: Params): void {
   seat(state, Epoch(next + 1), params);
   resetPresence(state);
   state.beacon.close = new Uint8Array(32);
-  const given: Given = new Map();
+  const given = givenNothing();
   for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, given);
 }
 
