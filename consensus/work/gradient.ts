@@ -128,7 +128,11 @@ function checkModel(model: readonly number[], rows: Rows): void {
 
 /** Modified Huber: with m = (2y−1)z, a = 2^25 − m and c = clamp(a, 0, 2^26), 2·(c≫14)² + max(0, a − 2^26). */
 export function rowLoss(z: number, label: number): number {
-  const a = label === 1 ? CLAMP_HALF - z : CLAMP_HALF + z;
+  return marginLoss(label === 1 ? CLAMP_HALF - z : CLAMP_HALF + z);
+}
+
+/** The same of a. */
+export function marginLoss(a: number): number {
   if (a <= 0) return 0;
   if (a >= CLAMP) return 2 ** 25 + (a - CLAMP);
   const c = a >> 14;
