@@ -179,9 +179,10 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
   const status = await client.call("chain_status", {}, { signal });
   const { tasks } = await client.call("task_list", {}, { signal });
   const [known] = tasks;
+  const params = resolveParams(status.preset as Preset);
   const slicesPerRound =
     known === undefined
-      ? Number(resolveParams(status.preset as Preset).slicesPerRound)
+      ? Number(params.slicesPerRound)
       : (await client.call("task_get", { task: known.id }, { signal })).slicesPerRound;
 
   const text = await readFile(flags.holdout, "utf8");
@@ -202,6 +203,8 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
       ? []
       : (await readJson(flags.model, Weights)).map((w) => clampWeight(Math.round(w * WEIGHT_SCALE)));
   const step = stepOf(shape);
+  const lead = flags.lead ?? 3;
+  const place = params.taskPlaceFee * BigInt(lead + rounds);
   const bond = flags.bond ?? Amount(2n * pay);
   const escrow = flags.escrow ?? Amount(BigInt(rounds) * pay);
   const encode = new TextEncoder();
@@ -217,7 +220,7 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
       rateNumerator: step.rate.numerator,
       rateShift: step.rate.shift,
       normBound: step.normBound,
-      lead: flags.lead ?? 3,
+      lead,
       rounds,
       holdoutRoot: pool.root,
       holdoutSlices: pool.slices.length,
@@ -234,7 +237,13 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
   const account = await accountOf(dir, true);
   // Salts first: a task whose rows can't be opened again costs its bond.
   await savePool(poolFile, pool);
-  await ensureFunds(client, account, bond + escrow + 10n * BigInt(status.feeMin), status.chainId, signal);
+  await ensureFunds(
+    client,
+    account,
+    bond + escrow + place + 10n * BigInt(status.feeMin),
+    status.chainId,
+    signal,
+  );
   const before = new Set(tasks.map(({ id }) => id));
   const sent = await sendTransaction(client, account, operation, { signal });
   const created = (await client.call("task_list", {}, { signal })).tasks.findLast(
@@ -246,7 +255,7 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
   print(globals, { ...created, ...sent, escrow: String(escrow), bond: String(bond) }, () =>
     [
       `task ${created.id}, rounds ${firstRound} … ${lastRound}`,
-      `${formatZkp(escrow)} in escrow, ${formatZkp(pay)} a round, bond ${formatZkp(bond)}`,
+      `${formatZkp(escrow)} in escrow, ${formatZkp(pay)} a round, bond ${formatZkp(bond)}; ${formatZkp(place)} burned for its place`,
       `Next: zkp task run --dir ${dir}`,
     ].join("\n"),
   );
