@@ -8,6 +8,7 @@ import { type Operation, SELECTOR } from "../consensus/types/transaction.ts";
 import { accountFromSeed, sendTransaction } from "../pod/account.ts";
 import { createClient } from "../pod/client.ts";
 import { loadPod } from "../pod/folder.ts";
+import { ensureFunds } from "./funds.ts";
 import { globalsOf, print } from "./options.ts";
 
 type DirFlag = { readonly dir: string };
@@ -23,7 +24,7 @@ export function addPodBond(pod: Command, dir: () => Option, signal: AbortSignal)
         selector: SELECTOR.podTopUp,
         value: { podId, amount },
       });
-      await send(at, operation, command, signal);
+      await send(at, operation, command, signal, amount);
     });
   pod
     .command("exit")
@@ -41,11 +42,14 @@ async function send(
   operationOf: (podId: Uint8Array) => Operation,
   command: Command,
   signal: AbortSignal,
+  amount = 0n,
 ): Promise<void> {
   const pod = await loadPod(dir);
   const podId = fieldToBytes(podIdOf(pod.secret));
   const client = createClient({ rpc: globalsOf(command).rpc });
   const account = accountFromSeed(pod.seed);
+  const { chainId, feeMin } = await client.call("chain_status", {}, { signal });
+  await ensureFunds(client, account, amount + BigInt(feeMin), chainId, signal);
   const { id, height } = await sendTransaction(client, account, operationOf(podId), { signal });
   const { bond, exitEpoch, slashes } = await client.call("pod_get", { podId: toHex(podId) }, { signal });
   print(

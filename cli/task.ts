@@ -22,7 +22,7 @@ import { commitHoldout } from "../pod/holdout.ts";
 import { runSponsor } from "../pod/sponsor.ts";
 import { standardOf, toFixed } from "../pod/standardise.ts";
 import { readTable } from "../pod/table.ts";
-import { waitFor } from "../pod/wait.ts";
+import { ensureFunds } from "./funds.ts";
 import { globalsOf, parseCount, print } from "./options.ts";
 
 export const TASK_EXAMPLES = `Examples:
@@ -276,39 +276,4 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
       `Next: zkp task run --dir ${dir}`,
     ].join("\n"),
   );
-}
-
-const FAUCET_MAX = 1_000n * 10n ** 9n;
-
-/** On a development chain the faucet helps, as often as needed; elsewhere the account has to be funded first. */
-async function ensureFunds(
-  client: Client,
-  account: Account,
-  needed: bigint,
-  chainId: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const balance = async (): Promise<bigint> =>
-    BigInt((await client.call("chain_account", { address: account.name }, { signal })).balance);
-  for (let has = await balance(); has < needed; ) {
-    if (!chainId.startsWith("dev-")) {
-      throw new FaultError("transaction/balance-low", {
-        account: account.name,
-        balance: String(has),
-        needed: String(needed),
-      });
-    }
-    const missing = needed - has + 10n ** 9n;
-    const amount = missing < FAUCET_MAX ? missing : FAUCET_MAX;
-    await client.call("dev_faucet", { address: account.name, amount: String(amount) }, { signal });
-    const before = has;
-    has = await waitFor(
-      "faucet",
-      async () => {
-        const now = await balance();
-        return now > before ? now : undefined;
-      },
-      { signal, timeoutMs: 60_000 },
-    );
-  }
 }
