@@ -1,4 +1,4 @@
-/** `zkp pod init|run`: private data in a folder, proofs from it. */
+/** `zkp pod init|run|explain|top-up|exit`: private data in a folder, proofs from it. */
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { type Command, Option } from "commander";
@@ -16,11 +16,13 @@ import { explainProof } from "../pod/explain.ts";
 import { loadPod, randomSecret, savePod } from "../pod/folder.ts";
 import { readTable } from "../pod/table.ts";
 import { globalsOf, print } from "./options.ts";
+import { addPodBond } from "./pod-bond.ts";
 import { findTask } from "./query.ts";
 
 const EXAMPLES = `Examples:
   zkp pod init --dir mypod --data patients.csv --label diagnosis --positive M
   zkp pod run --dir mypod                      registers if it has to, proves, follows the rewards
+  zkp pod top-up --dir mypod --amount 10       one slot more, or one again after a penalty
 `;
 
 type InitFlags = {
@@ -70,6 +72,7 @@ export function addPod(program: Command, signal: AbortSignal): void {
       const recomputed = amount === undefined ? {} : { recomputed: String(amount) };
       print(globalsOf(command), { ...status, ...recomputed }, () => lines.join("\n"));
     });
+  addPodBond(pod, dir, signal);
 }
 
 async function init(flags: InitFlags, command: Command, signal: AbortSignal): Promise<void> {

@@ -10,6 +10,7 @@ import { Amount, formatZkp, parseZkp } from "../consensus/primitives/units.ts";
 import { standardisationBytes } from "../consensus/types/normalization.ts";
 import { NOTICE_BYTES_MAX, type Operation, SELECTOR } from "../consensus/types/transaction.ts";
 import { clampWeight, shapeOf } from "../consensus/work/gradient.ts";
+import { type Rate, rateValid } from "../consensus/work/step.ts";
 import { exists } from "../devnet/folder.ts";
 import { shapeForColumns, stepOf } from "../devnet/options.ts";
 import { createKey, loadKey, saveKey } from "../node/keys.ts";
@@ -21,7 +22,7 @@ import { commitHoldout } from "../pod/holdout.ts";
 import { runSponsor } from "../pod/sponsor.ts";
 import { standardOf, toFixed } from "../pod/standardise.ts";
 import { readTable } from "../pod/table.ts";
-import { waitFor } from "../pod/wait.ts";
+import { ensureFunds } from "./funds.ts";
 import { globalsOf, parseCount, print } from "./options.ts";
 
 export const TASK_EXAMPLES = `Examples:
@@ -48,6 +49,9 @@ type CreateFlags = {
   readonly rounds?: number;
   readonly lead?: number;
   readonly minAccepted?: number;
+  readonly minQuality?: number;
+  readonly rate?: Rate;
+  readonly normBits?: number;
   readonly notice?: string;
 };
 
@@ -73,6 +77,9 @@ export function addTaskCommands(task: Command, signal: AbortSignal): void {
     .option("--rounds <n>", "as many as the rows allow if absent", parseCount)
     .option("--lead <epochs>", "epochs until the first round (3)", parseCount)
     .option("--min-accepted <n>", "accepted contributions that a pod must have", parseCount)
+    .option("--min-quality <n>", "settled quality that a pod must have", parseCount)
+    .option("--rate <rate>", "learning rate, such as 1 or 3/2; by the shape if absent", parseRate)
+    .option("--norm-bits <n>", "gradients are clipped to a squared norm of 2^n; by the shape", parseCount)
     .option("--notice <text>", "what a pod's owner should know before taking part")
     .action(async (flags: CreateFlags, command: Command) => {
       await create(flags, command, signal);
@@ -161,6 +168,15 @@ async function taskNamed(client: Client, name: string, signal: AbortSignal): Pro
   return found.id;
 }
 
+/** A fraction over a power of two, which is what the chain computes with. */
+function parseRate(text: string): Rate {
+  const match = /^(\d{1,5})(?:\/(\d{1,10}))?$/.exec(text);
+  const [numerator, shift] = [Number(match?.[1]), Math.log2(Number(match?.[2] ?? 1))];
+  if (match === null || !rateValid({ numerator, shift }))
+    throw new FaultError("config/usage", { found: text, expected: "a rate such as 1, 3/2 or 1/8" });
+  return { numerator, shift };
+}
+
 const Weights = z.array(z.number()).max(1_024);
 /** Weights on the chain are Q16. */
 const WEIGHT_SCALE = 2 ** 16;
@@ -179,9 +195,10 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
   const status = await client.call("chain_status", {}, { signal });
   const { tasks } = await client.call("task_list", {}, { signal });
   const [known] = tasks;
+  const params = resolveParams(status.preset as Preset);
   const slicesPerRound =
     known === undefined
-      ? Number(resolveParams(status.preset as Preset).slicesPerRound)
+      ? Number(params.slicesPerRound)
       : (await client.call("task_get", { task: known.id }, { signal })).slicesPerRound;
 
   const text = await readFile(flags.holdout, "utf8");
@@ -201,7 +218,10 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
     flags.model === undefined
       ? []
       : (await readJson(flags.model, Weights)).map((w) => clampWeight(Math.round(w * WEIGHT_SCALE)));
-  const step = stepOf(shape);
+  const { rate, normBound } = stepOf(shape);
+  const { numerator, shift } = flags.rate ?? rate;
+  const lead = flags.lead ?? 3;
+  const place = params.taskPlaceFee * BigInt(lead + rounds);
   const bond = flags.bond ?? Amount(2n * pay);
   const escrow = flags.escrow ?? Amount(BigInt(rounds) * pay);
   const encode = new TextEncoder();
@@ -214,10 +234,10 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
       name: encode.encode(flags.name),
       shape: encode.encode(shape.id),
       standardisation: standardisationBytes(standard.mean, standard.scale),
-      rateNumerator: step.rate.numerator,
-      rateShift: step.rate.shift,
-      normBound: step.normBound,
-      lead: flags.lead ?? 3,
+      rateNumerator: numerator,
+      rateShift: shift,
+      normBound: flags.normBits === undefined ? normBound : 2n ** BigInt(Math.min(flags.normBits, 127)),
+      lead,
       rounds,
       holdoutRoot: pool.root,
       holdoutSlices: pool.slices.length,
@@ -226,7 +246,7 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
       bond,
       escrow,
       minAccepted: flags.minAccepted ?? 0,
-      minQuality: 0n,
+      minQuality: BigInt(flags.minQuality ?? 0),
       groupRoot: new Uint8Array(32),
       notice,
     },
@@ -234,7 +254,13 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
   const account = await accountOf(dir, true);
   // Salts first: a task whose rows can't be opened again costs its bond.
   await savePool(poolFile, pool);
-  await ensureFunds(client, account, bond + escrow + 10n * BigInt(status.feeMin), status.chainId, signal);
+  await ensureFunds(
+    client,
+    account,
+    bond + escrow + place + 10n * BigInt(status.feeMin),
+    status.chainId,
+    signal,
+  );
   const before = new Set(tasks.map(({ id }) => id));
   const sent = await sendTransaction(client, account, operation, { signal });
   const created = (await client.call("task_list", {}, { signal })).tasks.findLast(
@@ -246,43 +272,8 @@ async function create(flags: CreateFlags, command: Command, signal: AbortSignal)
   print(globals, { ...created, ...sent, escrow: String(escrow), bond: String(bond) }, () =>
     [
       `task ${created.id}, rounds ${firstRound} … ${lastRound}`,
-      `${formatZkp(escrow)} in escrow, ${formatZkp(pay)} a round, bond ${formatZkp(bond)}`,
+      `${formatZkp(escrow)} in escrow, ${formatZkp(pay)} a round, bond ${formatZkp(bond)}; ${formatZkp(place)} burned for its place`,
       `Next: zkp task run --dir ${dir}`,
     ].join("\n"),
   );
-}
-
-const FAUCET_MAX = 1_000n * 10n ** 9n;
-
-/** On a development chain the faucet helps, as often as needed; elsewhere the account has to be funded first. */
-async function ensureFunds(
-  client: Client,
-  account: Account,
-  needed: bigint,
-  chainId: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const balance = async (): Promise<bigint> =>
-    BigInt((await client.call("chain_account", { address: account.name }, { signal })).balance);
-  for (let has = await balance(); has < needed; ) {
-    if (!chainId.startsWith("dev-")) {
-      throw new FaultError("transaction/balance-low", {
-        account: account.name,
-        balance: String(has),
-        needed: String(needed),
-      });
-    }
-    const missing = needed - has + 10n ** 9n;
-    const amount = missing < FAUCET_MAX ? missing : FAUCET_MAX;
-    await client.call("dev_faucet", { address: account.name, amount: String(amount) }, { signal });
-    const before = has;
-    has = await waitFor(
-      "faucet",
-      async () => {
-        const now = await balance();
-        return now > before ? now : undefined;
-      },
-      { signal, timeoutMs: 60_000 },
-    );
-  }
 }

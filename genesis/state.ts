@@ -6,7 +6,7 @@ import { FaultError } from "../consensus/primitives/faults.ts";
 import { hash } from "../consensus/primitives/hash.ts";
 import { PARAMS, type ParamName, type Params, resolveParams } from "../consensus/primitives/params.ts";
 import { Amount, add, Epoch, Height, ZERO } from "../consensus/primitives/units.ts";
-import { type Given, openRound } from "../consensus/state/draws.ts";
+import { givenNothing, openRound } from "../consensus/state/draws.ts";
 import { getAccount, getDataset, getPod, putAccount, putDataset, putPod } from "../consensus/state/maps.ts";
 import { slotsAsked } from "../consensus/state/pods.ts";
 import { seat } from "../consensus/state/seating.ts";
@@ -283,7 +283,7 @@ export function genesisState(document: GenesisDocument): Genesis {
   for (const epoch of [Epoch(0), Epoch(1)]) seat(state, epoch, params);
   resetPresence(state);
   addTasks(state, chain, document, params);
-  const given: Given = new Map();
+  const given = givenNothing();
   for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, given, true);
   return { state, params, chain, root: stateRoot(state) };
 }

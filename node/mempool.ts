@@ -48,14 +48,15 @@ export function createMempool(params: Params, chain: Uint8Array) {
     /** Of transactions and submissions: for peers that ask what waits here. */
     ids: (): string[] => [...transactions.keys(), ...submissions.keys()],
 
-    /** What a pooled submission forbids to another one. */
+    /**
+     * What a pooled submission forbids to another one. Not its rows: who has the better right to them is in the
+     * state (consensus/state/copies.ts), and being here first is no right.
+     */
     conflict(submission: Submission): Fault | undefined {
-      const tag = toHex(submission.outputs[1] ?? new Uint8Array(32));
       const task = toHex(submission.task);
       if (submissions.has(toHex(nullifierOf(submission)))) return fault("submission/nullifier-spent");
       for (const { submission: other } of submissions.values()) {
         if (other.epoch !== submission.epoch || toHex(other.task) !== task) continue;
-        if (toHex(other.outputs[1] ?? new Uint8Array(32)) === tag) return fault("submission/data-tag-seen");
         if (other.slot === submission.slot) return fault("submission/slot-filled", { slot: other.slot });
       }
       return undefined;

@@ -23,6 +23,9 @@ export const roundKey = (task: string, epoch: number): string =>
   `${task}-${epoch.toString().padStart(12, "0")}`;
 
 function reasonOf({ fate }: ContributionReceipt, { revealed, stepped }: RoundReceipt): string {
+  if (fate === "copy") return "a pod whose root is older proved the same rows in this round";
+  if (fate === "one-row")
+    return "all rows of the batch that count are one row, which its gradient gives away";
   if (!revealed) return "the sponsor did not open the holdout rows, so the round was not scored";
   if (!stepped) return "all survivors together did not lower the loss, so nobody was paid";
   switch (fate) {
@@ -63,7 +66,7 @@ function arithmeticOf(
     burned: String(pot.burned),
     podsFee: String(pot.podsFee),
     forfeit: String(pot.forfeit),
-    contributions: contributions.length,
+    contributions: contributions.filter(({ fate }) => fate !== "copy").length,
     minted: String(minted),
     feePart: String(fee),
     forfeited: String(forfeited),

@@ -15,6 +15,8 @@ export type Explanation = {
 const FATES: Readonly<Record<string, string>> = {
   paid: "it lowered the loss on rows that nobody had seen, and has a positive Shapley value",
   merged: "nearly equal to another gradient of the round: one player, whose value was split",
+  copy: "a pod whose root is older proved the same rows in this round, and is paid for them alone",
+  "one-row": "all rows of the batch that count are one row, which its gradient gives away: nothing is paid",
   "screened-out": "alone it did not lower the loss, or by less than a quarter of the median",
   "no-value": "its Shapley value among the round's gradients was not positive",
   "no-step": "all survivors together did not lower the loss, so nobody was paid",
@@ -55,7 +57,7 @@ export function explainProof({
   const minted = part(podsMint, quality, potQuality);
   const fee = part(podsFee, quality, potQuality);
   const count = BigInt(arithmetic.contributions);
-  const forfeited = count === 0n ? 0n : BigInt(arithmetic.forfeit) / count;
+  const forfeited = count === 0n || reward.fate === "copy" ? 0n : BigInt(arithmetic.forfeit) / count;
   const amount = minted + fee + forfeited;
 
   if (totalValue > 0n) {

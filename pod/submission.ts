@@ -18,11 +18,13 @@ import {
 } from "../consensus/types/submission.ts";
 import {
   type GradientShape,
+  gradientOf,
   outputsCount,
   parseOutputs,
   publicInputs,
   shapeOf,
 } from "../consensus/work/gradient.ts";
+import { isOneRow } from "../consensus/work/one-row.ts";
 import type { TaskDetail } from "../rpc/methods.ts";
 import type { Account } from "./account.ts";
 import type { Dataset } from "./dataset.ts";
@@ -71,7 +73,10 @@ export function inputsOf(drawn: DrawnSlot): bigint[] {
   });
 }
 
-/** What the circuit takes for a drawn slot. Holds private rows: it goes to the prover and nowhere else. */
+/**
+ * What the circuit takes for a drawn slot. Holds private rows: it goes to the prover and nowhere else.
+ * @throws `circuit/batch-inactive` if all rows that count are one row: the slot lapses without fault
+ */
 export function jobOf(dataset: Dataset, drawn: DrawnSlot, secret: bigint): GradientJob {
   const { task, epoch, model, dataRoot, batchIndex } = drawn;
   if (!equalBytes(fieldToBytes(podIdOf(secret)), drawn.podId)) {
@@ -80,6 +85,9 @@ export function jobOf(dataset: Dataset, drawn: DrawnSlot, secret: bigint): Gradi
   const batch = equalBytes(dataset.dataRoot, dataRoot) ? dataset.batches[batchIndex] : undefined;
   if (batch === undefined)
     throw new FaultError("pod/dataset-unknown", { dataRoot: toHex(dataRoot), batch: batchIndex });
+  // Its public gradient would give the row away, and would be paid nothing.
+  if (isOneRow(model, gradientOf(model, batch.rows), drawn.shape.rows))
+    throw new FaultError("circuit/batch-inactive", { distinct: 1, batch: batchIndex });
   return {
     task: bytesToField(task),
     epoch,

@@ -96,8 +96,8 @@ export const FAULTS = {
   "submission/data-tag-seen": [
     1014,
     false,
-    "The same batch of data was already used in this round.",
-    "Use data of your own: copies are refused whatever identity sends them.",
+    "The same batch of data was already used in this round, from a root that is not younger.",
+    "Use data of your own: whoever registered its root first is paid for it.",
   ],
   "submission/proof-malformed": [
     1015,

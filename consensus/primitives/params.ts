@@ -103,6 +103,12 @@ export const PARAMS = {
     dev: 1n * ZKP,
     testnet: 10n * ZKP,
   },
+  taskPlaceFee: {
+    unit: "nzkp",
+    meaning: "burned at a task's creation for each epoch up to its last round: there are few places",
+    dev: ZKP / 100n,
+    testnet: 1n * ZKP,
+  },
   taskLeadMax: {
     unit: "epochs",
     meaning: "longest time from a task's creation to its first round",
@@ -279,6 +285,7 @@ const BOUNDS: Partial<Record<ParamName, readonly [least: bigint, most: bigint]>>
   electionWindowEpochs: [1n, ELECTION_WINDOW_MAX],
   tasksOpenMax: [0n, 16n],
   roundPayMin: [1n, 2n ** 62n],
+  taskPlaceFee: [0n, 2n ** 40n],
   taskLeadMax: [1n, 65_535n],
   podEvidenceEpochs: [1n, PAST_EPOCHS_MAX],
 };

@@ -8,6 +8,7 @@ import { closePlace } from "../primitives/params.ts";
 import { bytesToField, type Submission } from "../types/submission.ts";
 import { checkOutputs } from "../work/gradient.ts";
 import type { Context } from "./context.ts";
+import { hasBetterRight } from "./copies.ts";
 import { type SlotStatement, statementOf } from "./inputs.ts";
 import { getDataset, putDataset, taskIndexOf } from "./maps.ts";
 import { ContributionType, type State, toInt64 } from "./state.ts";
@@ -52,8 +53,10 @@ export function checkSubmission(
   for (let i = 0; i < round.contributions.length; i++) {
     const seen = round.contributions.getReadonly(i);
     if (equalBytes(seen.nullifier, nullifier)) return fault("submission/nullifier-spent");
-    if (equalBytes(seen.dataTag, dataTag)) return fault("submission/data-tag-seen");
     if (seen.slot === submission.slot) return fault("submission/slot-filled", { slot: submission.slot });
+    // The owner of the older root is not kept out by a copy that was faster; the settlement pays it alone.
+    if (equalBytes(seen.dataTag, dataTag) && !hasBetterRight(state, round, submission.slot, seen.slot))
+      return fault("submission/data-tag-seen");
   }
   if (!equalBytes(statement.inputsHash, submission.inputsHash)) return fault("submission/inputs-mismatch");
   return {

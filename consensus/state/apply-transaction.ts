@@ -9,8 +9,8 @@ import { addressOf, SELECTOR, type Transaction } from "../types/transaction.ts";
 import type { Context, Decision, Sender } from "./context.ts";
 import { holdoutReveal } from "./holdout-reveal.ts";
 import { credit, getAccount, putAccount } from "./maps.ts";
+import { podExit, podTopUp } from "./pod-bond.ts";
 import { podEvidence } from "./pod-evidence.ts";
-import { podExit } from "./pod-exit.ts";
 import { datasetRegister, podEnroll, podRegister } from "./pods.ts";
 import type { State } from "./state.ts";
 import { addToSupply } from "./supply.ts";
@@ -59,6 +59,8 @@ function decide(state: State, sender: Sender, { operation }: Transaction, contex
       return taskClose(state, sender, operation.value);
     case SELECTOR.podEvidence:
       return podEvidence(state, operation.value, context);
+    case SELECTOR.podTopUp:
+      return podTopUp(state, sender, operation.value, context);
   }
 }
 

@@ -18,11 +18,15 @@ function rootUsable(dataset: Dataset, revealedFrom: number, epoch: number, param
   return epochOfHeight(dataset.registered, params) + Number(params.rootAgeEpochs) <= epoch;
 }
 
-/** Slots that pods' bonds have given so far in this epoch, by pod. */
-export type Given = Map<string, number>;
+/** What this epoch's draws have given so far: slots by pod, and how often each batch of a root. */
+export type Given = {
+  readonly slots: Map<string, number>;
+  readonly batches: Map<string, Map<number, number>>;
+};
+export const givenNothing = (): Given => ({ slots: new Map(), batches: new Map() });
 
 /** How many of the slots it asks for a pod's bond still covers: a unit gives one slot in one task. */
-function covered(pod: Pod, asked: number, given: Given, params: Params): number {
+function covered(pod: Pod, asked: number, { slots: given }: Given, params: Params): number {
   const name = toHex(pod.podId);
   const before = given.get(name) ?? 0;
   const units = pod.exitEpoch > 0 ? 0 : Number(pod.bond / params.bondUnit);
@@ -33,7 +37,8 @@ function covered(pod: Pod, asked: number, given: Given, params: Params): number 
 
 /**
  * Empties a task's round and draws its slots for the state's epoch; genesis ignores ages. `given` goes from
- * task to task, so that a bond that was cut does not cover more slots than it has units.
+ * task to task, so that a bond that was cut does not cover more slots than it has units, and no batch is
+ * promised more often than it may still be used.
  */
 export function openRound(state: State, index: number, params: Params, given: Given, genesis = false): void {
   const task = state.tasks.getReadonly(index);
@@ -62,14 +67,18 @@ export function openRound(state: State, index: number, params: Params, given: Gi
       const dataset = getDataset(state, dataRoot);
       const pod = getPod(state, podId);
       if (dataset === undefined || pod === undefined) continue;
-      const others = taken.get(toHex(dataRoot)) ?? new Set<number>();
+      const name = toHex(dataRoot);
+      const others = taken.get(name) ?? new Set<number>();
+      const promised = given.batches.get(name) ?? new Map<number, number>();
       const free: number[] = [];
       for (let batch = 0; batch < dataset.batches; batch++) {
-        if ((dataset.uses[batch] ?? 0) < params.batchReuseMax && !others.has(batch)) free.push(batch);
+        const uses = (dataset.uses[batch] ?? 0) + (promised.get(batch) ?? 0);
+        if (uses < params.batchReuseMax && !others.has(batch)) free.push(batch);
       }
       if (free.length === 0) continue;
       const batchIndex = free[batches.below(free.length)] ?? 0;
-      taken.set(toHex(dataRoot), others.add(batchIndex));
+      taken.set(name, others.add(batchIndex));
+      given.batches.set(name, promised.set(batchIndex, (promised.get(batchIndex) ?? 0) + 1));
       slots.push({ podId, publicKey: pod.publicKey, dataRoot, batchIndex });
     }
   }

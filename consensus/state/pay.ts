@@ -30,6 +30,8 @@ export type Settled = {
   readonly index: number;
   /** Sorted by nullifier. */
   readonly contributions: readonly Contribution[];
+  /** Places of those whose rows an older root brought as well: they are paid nothing. */
+  readonly copies: ReadonlySet<number>;
   readonly score: Score | undefined;
 };
 
@@ -194,19 +196,20 @@ function roundFee(state: State, index: number): bigint {
  * A round with contributions whose drawn slices were not opened: its pay and half of the sponsor's bond go
  * equally to the contributions, the other half is burned, and the task ends.
  */
-function payForfeit(state: State, ledger: Ledger, { index, contributions }: Settled): PaidRound {
+function payForfeit(state: State, ledger: Ledger, { index, contributions, copies }: Settled): PaidRound {
   const { bond, lane } = state.tasks.getReadonly(index);
   const { drawnSlices, slots } = state.rounds.getReadonly(index);
   const nothing = { pot: NO_POT, parts: contributions.map(() => NO_PART) };
   const name = lane === LANE.sponsored ? "sponsored" : "public";
-  if (bond === 0n || contributions.length === 0 || drawnSlices.length === 0)
+  const count = contributions.length - copies.size;
+  if (bond === 0n || count === 0 || drawnSlices.length === 0)
     return { ...nothing, pot: { ...NO_POT, lane: name } };
   const fee = roundFee(state, index);
   const forfeit = fee + bond / 2n;
-  const each = forfeit / BigInt(contributions.length);
-  const parts = contributions.map(({ slot }) => ({
+  const each = forfeit / BigInt(count);
+  const parts = contributions.map(({ slot }, i) => ({
     ...NO_PART,
-    forfeited: ledger.earnPod(slots.getReadonly(slot).podId, each),
+    forfeited: copies.has(i) ? ZERO : ledger.earnPod(slots.getReadonly(slot).podId, each),
   }));
   const paid = parts.reduce((total, { forfeited }) => total + forfeited, 0n);
   takeEscrow(state, index, fee);

@@ -12,13 +12,14 @@ import { decodeFeatures } from "../types/holdout.ts";
 import { shapeOf } from "../work/gradient.ts";
 import { type Fate, scoreRound } from "../work/score.ts";
 import type { Context } from "./context.ts";
-import { type Given, openRound, taskOpen } from "./draws.ts";
+import { copiesAmong } from "./copies.ts";
+import { givenNothing, openRound, taskOpen } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
 import { issuanceConstants, settlePublicLane } from "./issuance.ts";
 import { credit, getAccount, getPod, putAccount, putPod } from "./maps.ts";
 import { type PaidRound, type Pot, payRounds, type Settled, UNPAID } from "./pay.ts";
+import { returnBonds } from "./pod-bond.ts";
 import { keepRounds } from "./pod-evidence.ts";
-import { returnBonds } from "./pod-exit.ts";
 import { judgePresence, recordWork, seat } from "./seating.ts";
 import { currentMembers } from "./sets.ts";
 import { lockedDebtors, payLockedDebt, settleSlashings } from "./slashing.ts";
@@ -26,12 +27,15 @@ import { bytesText, fromInt64, LANE, type State, toInt32 } from "./state.ts";
 import { takeFromSupply } from "./supply.ts";
 import { turnTasks } from "./task-money.ts";
 
+/** What counts as rejected in a pod's reputation. */
+const WORTHLESS: readonly string[] = ["screened-out", "no-value", "one-row", "copy"];
+
 /** How one contribution was measured and paid. */
 export type ContributionReceipt = {
   readonly nullifier: Uint8Array;
   readonly podId: Uint8Array;
   readonly slot: number;
-  readonly fate: Fate | "no-reveal";
+  readonly fate: Fate | "no-reveal" | "copy";
   readonly value: bigint;
   readonly quality: bigint;
   /** The sum of the three below. */
@@ -80,12 +84,16 @@ function settleRound(state: State, index: number): Settled {
     .getAllReadonly()
     .map((view) => view.toValue())
     .sort((a, b) => compareBytes(a.nullifier, b.nullifier));
-  if (round.labels.length === 0) return { index, contributions, score: undefined };
+  const copies = copiesAmong(state, round, contributions);
+  if (round.labels.length === 0) return { index, contributions, copies, score: undefined };
   const shape = shapeOf(bytesText(task.shape));
   const score = scoreRound({
     model: modelOf(task),
     rows: { features: shape.features, x: decodeFeatures(round.features), y: round.labels },
-    gradients: contributions.map((it) => it.gradient.map((word) => Number(fromInt64(word)))),
+    // A copy plays with nothing, so it is worth nothing and takes nothing from anybody.
+    gradients: contributions.map(({ gradient }, i) =>
+      gradient.map((word) => (copies.has(i) ? 0 : Number(fromInt64(word)))),
+    ),
     rowsPerGradient: shape.rows,
     rate: { numerator: task.rateNumerator, shift: task.rateShift },
     normBound: task.normBound,
@@ -98,7 +106,7 @@ function settleRound(state: State, index: number): Settled {
       model.set(j, toInt32(weight));
     });
   }
-  return { index, contributions, score };
+  return { index, contributions, copies, score };
 }
 
 /** Frees what unlocks at the beginning of `epoch`. */
@@ -161,7 +169,7 @@ export function settleEpoch(state: State, { params }: Context): EpochReceipt {
 /** Counts the contributions for their pods' reputation, and says how the round ended. */
 function receiptOf(
   state: State,
-  { index, contributions, score }: Settled,
+  { index, contributions, copies, score }: Settled,
   paid: PaidRound,
   unlockEpoch: Epoch,
 ): RoundReceipt {
@@ -170,11 +178,13 @@ function receiptOf(
   const receipts = contributions.map(({ nullifier, slot }, i): ContributionReceipt => {
     const { podId } = slots.getReadonly(slot);
     const { minted = ZERO, fee = ZERO, forfeited = ZERO } = paid.parts[i] ?? {};
-    const { fate, value = 0n, quality = 0n } = score?.outcomes[i] ?? {};
+    const { fate: scored, value = 0n, quality = 0n } = score?.outcomes[i] ?? {};
+    const fate = copies.has(i) ? "copy" : scored;
     const pod = getPod(state, podId);
     if (pod !== undefined) {
       const accepted = pod.accepted + (fate === "paid" || fate === "merged" ? 1 : 0);
-      const rejected = pod.rejected + (fate === "screened-out" || fate === "no-value" ? 1 : 0);
+      const worthless = fate !== undefined && WORTHLESS.includes(fate);
+      const rejected = pod.rejected + (worthless ? 1 : 0);
       putPod(state, { ...pod, accepted, rejected, settledQuality: pod.settledQuality + quality });
     }
     return {
@@ -231,7 +241,7 @@ function turnEpoch(state: State, params: Params): void {
   seat(state, Epoch(next + 1), params);
   resetPresence(state);
   state.beacon.close = new Uint8Array(32);
-  const given: Given = new Map();
+  const given = givenNothing();
   for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, given);
 }
 

@@ -48,12 +48,19 @@ function checkFields(task: Create, features: number, params: Params): Fault | un
   return undefined;
 }
 
-function checkMoney({ roundPay, bond, escrow }: Create, sender: Sender, params: Params): Fault | undefined {
+/** What a task's place costs, however early it ends: sixteen places would be held for nothing else. */
+function placeFee({ lead, rounds }: Create, params: Params): Amount {
+  return Amount(params.taskPlaceFee * BigInt(lead + rounds));
+}
+
+function checkMoney(task: Create, sender: Sender, params: Params): Fault | undefined {
+  const { roundPay, bond, escrow } = task;
   if (roundPay < params.roundPayMin || escrow < roundPay)
     return fault("task/pay-low", { roundPayMin: String(params.roundPayMin), escrow: String(escrow) });
   if (bond < 2n * roundPay) return fault("task/bond-low", { least: String(2n * roundPay) });
-  if (sender.available < bond + escrow)
-    return fault("transaction/balance-low", { needed: String(bond + escrow), field: "bond and escrow" });
+  const needed = bond + escrow + placeFee(task, params);
+  if (sender.available < needed)
+    return fault("transaction/balance-low", { needed: String(needed), field: "bond, escrow and place" });
   return undefined;
 }
 
@@ -91,7 +98,9 @@ export function taskCreate(state: State, sender: Sender, task: Create, { params 
   );
   const firstRound = Epoch(state.epoch + task.lead);
   return () => {
-    debit(state, sender.address, Amount(task.bond + task.escrow));
+    const fee = placeFee(task, params);
+    debit(state, sender.address, Amount(task.bond + task.escrow + fee));
+    addToSupply(state, "burned", fee);
     addToSupply(state, "bonded", task.bond);
     addToSupply(state, "escrowed", task.escrow);
     const { lead: _lead, rounds, model, ...fields } = task;

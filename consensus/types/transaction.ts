@@ -83,6 +83,7 @@ export const ValidatorExitType = new ContainerType({ blsKey: Bytes48 });
 export const ValidatorWithdrawType = new ContainerType({ blsKey: Bytes48 });
 export const ValidatorUnjailType = new ContainerType({ blsKey: Bytes48 });
 export const PodExitType = new ContainerType({ podId: Bytes32 });
+export const PodTopUpType = new ContainerType({ podId: Bytes32, amount: AmountType });
 export const TaskCreateType = new ContainerType({
   /** Printable ASCII. */
   name: new ByteListType(NAME_BYTES_MAX),
@@ -139,6 +140,7 @@ const OperationUnion = new UnionType([
   TaskApproveType,
   TaskCloseType,
   PodEvidenceType,
+  PodTopUpType,
 ]);
 
 /** Selectors of the economy's operations, for whoever builds or dispatches one. */
@@ -149,6 +151,7 @@ export const SELECTOR = {
   taskApprove: 13,
   taskClose: 14,
   podEvidence: 15,
+  podTopUp: 16,
 } as const;
 
 export type Operation =
@@ -167,7 +170,8 @@ export type Operation =
   | { readonly selector: typeof SELECTOR.taskFund; readonly value: ValueOf<typeof TaskFundType> }
   | { readonly selector: typeof SELECTOR.taskApprove; readonly value: ValueOf<typeof TaskApproveType> }
   | { readonly selector: typeof SELECTOR.taskClose; readonly value: ValueOf<typeof TaskCloseType> }
-  | { readonly selector: typeof SELECTOR.podEvidence; readonly value: ValueOf<typeof PodEvidenceType> };
+  | { readonly selector: typeof SELECTOR.podEvidence; readonly value: ValueOf<typeof PodEvidenceType> }
+  | { readonly selector: typeof SELECTOR.podTopUp; readonly value: ValueOf<typeof PodTopUpType> };
 
 export const OPERATION_NAMES = [
   "transfer",
@@ -186,6 +190,7 @@ export const OPERATION_NAMES = [
   "task-approve",
   "task-close",
   "pod-evidence",
+  "pod-top-up",
 ] as const;
 
 const unsigned = { publicKey: Bytes32, nonce: uint64, fee: AmountType, operation: OperationUnion };

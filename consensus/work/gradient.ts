@@ -55,13 +55,16 @@ export type GradientShape = {
   readonly weight: number;
 };
 
+/** Active rows that a batch of a public shape needs. */
+export const ACTIVE_ROWS_MIN = 8;
+
 const shape = (rows: number, features: number, weight: number): GradientShape => ({
   id: `gradient-${rows}x${features}`,
   template: "gradient",
   rows,
   features,
   depth: 10,
-  minActive: Math.min(8, rows / 4),
+  minActive: Math.min(ACTIVE_ROWS_MIN, rows / 4),
   weight,
 });
 
@@ -111,7 +114,7 @@ export function modelValid(model: readonly number[], features: number): boolean 
 }
 
 /** z of row `row` in Q24. The caller has checked the model: products are < 2^35, the sum < 2^53. */
-function scoreAt(model: readonly number[], { features, x }: Rows, row: number): number {
+export function scoreAt(model: readonly number[], { features, x }: Rows, row: number): number {
   let z = (model[features] ?? 0) * FEATURE_SCALE;
   const start = row * features;
   for (let j = 0; j < features; j++) z += (model[j] ?? 0) * (x[start + j] ?? 0);
@@ -125,7 +128,11 @@ function checkModel(model: readonly number[], rows: Rows): void {
 
 /** Modified Huber: with m = (2y−1)z, a = 2^25 − m and c = clamp(a, 0, 2^26), 2·(c≫14)² + max(0, a − 2^26). */
 export function rowLoss(z: number, label: number): number {
-  const a = label === 1 ? CLAMP_HALF - z : CLAMP_HALF + z;
+  return marginLoss(label === 1 ? CLAMP_HALF - z : CLAMP_HALF + z);
+}
+
+/** The same of a. */
+export function marginLoss(a: number): number {
   if (a <= 0) return 0;
   if (a >= CLAMP) return 2 ** 25 + (a - CLAMP);
   const c = a >> 14;

@@ -496,6 +496,9 @@ export function assertConserved(state: State): void {
   const { genesis, minted, burned, treasury, staked, bonded, escrowed, locked: lockedField } = state.supply;
   assert.equal(locked, lockedField, "locked rewards of accounts are the supply's");
   assert.equal(balances + locked + staked + bonded + escrowed + treasury + burned, genesis + minted);
+  let stakes = 0n;
+  for (let i = 0; i < state.validators.length; i++) stakes += state.validators.getReadonly(i).stake;
+  assert.equal(stakes, staked, "stakes of validators are the supply's");
   let bonds = 0n;
   for (let i = 0; i < state.pods.length; i++) {
     const bucket = state.pods.getReadonly(i);

@@ -1,6 +1,12 @@
 /** How pods behave: honest ones, and those who want pay for nothing. Rows are generated, or given (WDBC). */
-import { FEATURE_MAX, FEATURE_MIN, gradientOf, type Rows } from "../../consensus/work/gradient.ts";
-import { commitPool, digest, type Pool, type SlotWork, type Worker } from "./world.ts";
+import {
+  activeRowsOf,
+  FEATURE_MAX,
+  FEATURE_MIN,
+  gradientOf,
+  type Rows,
+} from "../../consensus/work/gradient.ts";
+import { commitPool, digest, type Pool, type SlotWork, type Work, type Worker } from "./world.ts";
 
 /** Rows of a pod's batch. */
 export type Source = (pod: string, batch: number, slot: SlotWork) => Rows;
@@ -42,12 +48,16 @@ export function generatedPool(name: string, slices: number, features: number): P
   );
 }
 
+/** What a pod proves of these rows: nothing if too few are active, because the circuit refuses them. */
+function provedOf({ model, shape }: SlotWork, rows: Rows, content: string): Work | undefined {
+  if (activeRowsOf(model, rows) < shape.minActive) return undefined;
+  return { gradient: gradientOf(model, rows), content };
+}
+
 export const honest =
   (source: Source = generated): Worker =>
-  (slot) => ({
-    gradient: gradientOf(slot.model, source(slot.pod, slot.batch, slot)),
-    content: `${slot.pod}/${slot.batch}`,
-  });
+  (slot) =>
+    provedOf(slot, source(slot.pod, slot.batch, slot), `${slot.pod}/${slot.batch}`);
 
 /** Honest work on rows that a liar changes first. */
 const onRows =
@@ -55,10 +65,7 @@ const onRows =
   (source: Source = generated): Worker =>
   (slot) => {
     const text = `${slot.pod}/${slot.batch}`;
-    return {
-      gradient: gradientOf(slot.model, change(source(slot.pod, slot.batch, slot), text)),
-      content: text,
-    };
+    return provedOf(slot, change(source(slot.pod, slot.batch, slot), text), text);
   };
 
 export const labelFlip = onRows((rows) => ({ ...rows, y: rows.y.map((label) => 1 - label) }));
@@ -91,10 +98,8 @@ export const zeroGradient: Worker = ({ shape, pod, batch }) => ({
 /** Another pod's batch under the own identity: the data tag is the victim's. */
 export const exactCopy =
   (victim: string, source: Source = generated): Worker =>
-  (slot) => ({
-    gradient: gradientOf(slot.model, source(victim, slot.batch, slot)),
-    content: `${victim}/${slot.batch}`,
-  });
+  (slot) =>
+    provedOf(slot, source(victim, slot.batch, slot), `${victim}/${slot.batch}`);
 
 /** Another pod's batch, each value moved a little, so that its tag is new. */
 export const nearCopy = (victim: string, source: Source = generated): Worker =>

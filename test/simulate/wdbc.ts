@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { zkp } from "../../consensus/primitives/units.ts";
-import { activeRowsOf, gradientOf, type Rows } from "../../consensus/work/gradient.ts";
+import { gradientOf, type Rows } from "../../consensus/work/gradient.ts";
 import { type Rate, stepModel } from "../../consensus/work/step.ts";
 import { deal } from "../../devnet/data.ts";
 import { stepOf } from "../../devnet/options.ts";
@@ -91,18 +91,15 @@ function run(file: string, name: string, seed: number, start: WdbcStart): Run {
     Array.from({ length: ROUNDS * SLICES_PER_ROUND }, (_, i) => sliceRows(holdout, 8 * i, 8 * i + 8)),
     `wdbc/${seed}`,
   );
-  /** The circuit refuses a batch with fewer than eight active rows: the slot lapses. */
-  const honestWorker: Worker = (slot) =>
-    activeRowsOf(slot.model, source(slot.pod, slot.batch, slot)) < slot.shape.minActive
-      ? undefined
-      : honest(source)(slot);
   const world = createWorld({
     shape: "gradient-32x30",
     params: { slicesPerRound: String(SLICES_PER_ROUND) },
     accounts: { sponsor: 10_000, ...Object.fromEntries(pods.map((pod) => [pod, 100])) },
   });
-  for (const pod of pods)
-    world.addPod(pod, pod === name ? (OTHERS[name]?.(source) ?? zeroGradient) : honestWorker, { batches: 1 });
+  for (const pod of HONEST) world.addPod(pod, honest(source), { batches: 1 });
+  // Whoever copies can't have registered the rows before their owner.
+  world.goTo(2);
+  world.addPod(name, OTHERS[name]?.(source) ?? zeroGradient, { batches: 1 });
   const { rate, normBound } = stepOf(world.shape);
   const model = start === "warm" ? warmModel(holdout, { numerator: 1, shift: 3 }, 4) : [];
   const task = world.addTask("sponsor", pool, {

@@ -398,6 +398,9 @@ export function createWorld(options: WorldOptions = {}) {
       }
       assert.equal(bonds, state.supply.bonded, "bonds of pods and sponsors");
       assert.equal(escrows, state.supply.escrowed, "escrows of tasks");
+      let stakes = 0n;
+      for (let i = 0; i < state.validators.length; i++) stakes += state.validators.getReadonly(i).stake;
+      assert.equal(stakes, state.supply.staked, "stakes of validators");
     },
     addressOfName,
     same: equalBytes,

@@ -4,7 +4,16 @@
  * it had: rewards, fees, burns and bonds all count.
  */
 import { zkp } from "../../consensus/primitives/units.ts";
-import { bursting, generatedPool, honest, labelFlip, randomRows, zeroGradient } from "./populations.ts";
+import {
+  bursting,
+  exactCopy,
+  generatedPool,
+  honest,
+  labelFlip,
+  nearCopy,
+  randomRows,
+  zeroGradient,
+} from "./populations.ts";
 import { createWorld, type Worker } from "./world.ts";
 
 export type YearsOptions = {
@@ -43,6 +52,8 @@ const ACTORS: readonly Actor[] = [
   one("label-flip", "label-flipping", labelFlip()),
   one("random", "random rows", randomRows()),
   one("zero", "zero gradient", zeroGradient),
+  one("copy-one", "exact copy of honest-1's rows", exactCopy("honest-1")),
+  one("copy-near", "near copy of honest-2's rows", nearCopy("honest-2")),
   one("burst", "one epoch in seven", bursting(7, honest())),
   {
     name: "whole",

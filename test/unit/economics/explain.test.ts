@@ -7,8 +7,8 @@ import { type RewardRecord, receiptOps } from "../../../node/receipts.ts";
 import { explainProof } from "../../../pod/explain.ts";
 import { METHODS } from "../../../rpc/methods.ts";
 import { createChain, genesisLink, playEpoch } from "../../helpers/chain.ts";
-import { generatedPool, honest, labelFlip } from "../../simulate/populations.ts";
-import { createWorld } from "../../simulate/world.ts";
+import { exactCopy, generatedPool, honest, labelFlip } from "../../simulate/populations.ts";
+import { createWorld, podIdOf } from "../../simulate/world.ts";
 
 type Epoch = ReturnType<ReturnType<typeof createWorld>["epoch"]>;
 
@@ -84,6 +84,41 @@ test("so does a part of what a sponsor forfeits", () => {
     assert.equal(amount, (zkp(2) + zkp(4) / 2n) / 4n);
     assert.match(text, /no-reveal/);
     assert.match(text, /forfeit {2}⌊/);
+  }
+});
+
+test("a copy that came first is told why it was paid nothing, in a scored round and in a forfeited one", () => {
+  for (const revealed of [true, false]) {
+    const world = createWorld({ accounts: { sponsor: 1_000, a: 100, b: 100, copier: 100 } });
+    for (const pod of ["a", "b"]) world.addPod(pod, honest(), { batches: 1 });
+    world.goTo(2);
+    world.addPod("copier", exactCopy("a"), { batches: 1 });
+    const task = world.addTask("sponsor", generatedPool("explain", 16, 2), {
+      lead: 2,
+      rounds: 8,
+      roundPay: zkp(2),
+    });
+    for (const pod of ["a", "b", "copier"]) assert.equal(world.enroll(pod, task), undefined);
+    world.epoch();
+    world.epoch();
+    let texts: string[] = [];
+    for (let i = 0; i < 6 && texts.length === 0; i++) {
+      const slots = world.state.rounds.getReadonly(0).slots.getAllReadonly();
+      // The order of sending is that of the slots.
+      const at = (name: string) => slots.findIndex(({ podId }) => world.same(podId, podIdOf(name)));
+      if (at("copier") > at("a")) {
+        world.epoch();
+        continue;
+      }
+      const proofs = explained(world, world.epoch({ reveals: () => revealed }));
+      for (const { amount, made, text } of proofs) {
+        assert.equal(made, amount);
+        assert.doesNotMatch(text, /do not agree/);
+      }
+      texts = proofs.filter(({ text }) => /copy:/.test(text)).map(({ text }) => text);
+    }
+    assert.equal(texts.length, 1);
+    assert.match(texts[0] ?? "", /whose root is older/);
   }
 });
 

@@ -91,9 +91,27 @@ describe("money of a task", () => {
     const world = start();
     const before = world.wealth("sponsor");
     world.addTask("sponsor", pool, { roundPay: zkp(5), bond: zkp(11), escrow: zkp(20) });
-    assert.equal(before - world.wealth("sponsor"), zkp(31) + world.params.feeMin);
+    // One epoch of lead and four rounds, the default of this test's tasks.
+    const place = 5n * world.params.taskPlaceFee;
+    assert.equal(before - world.wealth("sponsor"), zkp(31) + place + world.params.feeMin);
     assert.equal(world.state.supply.escrowed, zkp(20));
     world.checkSupply();
+  });
+
+  test("is burned for the task's place, by epochs, and does not come back when it ends early", () => {
+    const world = start();
+    const [burned, before] = [world.state.supply.burned, world.wealth("sponsor")];
+    const task = world.addTask("sponsor", pool, { lead: 3, rounds: 7, roundPay: zkp(1) });
+    const { taskPlaceFee, feeMin } = world.params;
+    assert.equal(world.state.supply.burned - burned, 10n * taskPlaceFee + feeMin / 2n);
+    world.must("sponsor", { selector: SELECTOR.taskClose, value: { task } });
+    world.epoch();
+    assert.equal(before - world.wealth("sponsor"), 10n * taskPlaceFee + 2n * feeMin);
+    world.checkSupply();
+    const all = before - 2n * feeMin - 10n * taskPlaceFee;
+    const escrow = all - zkp(2) - feeMin;
+    const short = world.taskOf("sponsor", pool, { lead: 3, rounds: 7, roundPay: zkp(1), escrow });
+    assert.equal(world.send("sponsor", short.operation)?.code, "transaction/balance-low");
   });
 
   test("may come from anybody, and what is unpaid returns whole to the sponsor", () => {

@@ -139,7 +139,7 @@ describe("a submission", () => {
     await admission.admitSubmission(good);
     const [, tag = to, ...gradient] = good.outputs;
     const rival = submissionOf(chain, genesis.state, 0, 0, { outputs: [fieldBytes("n"), tag, ...gradient] });
-    assert.equal(codeOf(await admission.admitSubmission(rival)), "ignore submission/data-tag-seen");
+    assert.equal(codeOf(await admission.admitSubmission(rival)), "ignore submission/slot-filled");
     assert.equal(log.filter((it) => it === "proof").length, 1);
   });
 

@@ -56,3 +56,16 @@ test("a slot of another pod, or of data that is not here, is no job", () => {
   );
   assert.throws(() => jobOf(dataset, { ...drawn, batchIndex: 9 }, SECRET), coded("pod/dataset-unknown"));
 });
+
+test("a batch of one row, repeated, is no job either: its gradient would give the row away", () => {
+  const [batch] = dataset.batches.slice(drawn.batchIndex);
+  assert.ok(batch !== undefined);
+  const { features, x, y } = batch.rows;
+  const rows = {
+    features,
+    x: x.map((_value, i) => x[i % features] ?? 0),
+    y: y.map(() => y[0] ?? 0),
+  };
+  const batches = dataset.batches.map((it, i) => (i === drawn.batchIndex ? { ...it, rows } : it));
+  assert.throws(() => jobOf({ ...dataset, batches }, drawn, SECRET), coded("circuit/batch-inactive"));
+});

@@ -144,6 +144,7 @@ test("transactions of each operation are encoded and identified as in the vector
     { selector: SELECTOR.taskApprove, value: { task: task.id } },
     { selector: SELECTOR.taskClose, value: { task: task.id } },
     { selector: SELECTOR.podEvidence, value: { submission: submissionOf(chain, genesis.state, 0, 0) } },
+    { selector: SELECTOR.podTopUp, value: { podId, amount: Amount(9n) } },
   ];
   assert.equal(operations.length, OPERATION_NAMES.length, "a vector for each operation");
   await compare(

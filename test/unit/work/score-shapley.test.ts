@@ -2,9 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { EXACT_PLAYERS_MAX, shapleyValues, sumOf } from "../../../consensus/work/shapley.ts";
+import { EXACT_PLAYERS_MAX, type Game, shapleyValues, sumOf } from "../../../consensus/work/shapley.ts";
 
 const SEED = new Uint8Array(32).fill(3);
+
+/** A game in which a coalition is worth what this makes of its one summed entry. */
+const gameOf =
+  (worthOf: (sum: number) => number): Game =>
+  (sums, count) =>
+    Array.from({ length: count }, (_, at) => worthOf(sums[at] ?? 0));
 
 /** Player i contributes 2^i, so that a sum names its coalition and any game can be played. */
 const playersOf = (count: number): number[][] => Array.from({ length: count }, (_, i) => [2 ** i]);
@@ -36,7 +42,7 @@ test("up to six players the values are the mean over every order, exactly", () =
       }
       const { numerators, denominator } = shapleyValues(
         playersOf(count),
-        ([mask = 0]) => worth[mask] ?? 0,
+        gameOf((mask) => worth[mask] ?? 0),
         SEED,
       );
       assert.deepEqual(
@@ -50,10 +56,10 @@ test("up to six players the values are the mean over every order, exactly", () =
 
 test("exact and sampled values sum to what all players are worth together", () => {
   for (const count of [1, EXACT_PLAYERS_MAX, EXACT_PLAYERS_MAX + 1, 20]) {
-    const worthOf = ([sum = 0]: readonly number[]): number => Math.floor(Math.sqrt(sum)) * 3 - (sum % 17);
+    const worthOf = (sum: number): number => Math.floor(Math.sqrt(sum)) * 3 - (sum % 17);
     const players = playersOf(count);
-    const { numerators, denominator } = shapleyValues(players, worthOf, SEED);
-    const all = worthOf(sumOf(players, 1));
+    const { numerators, denominator } = shapleyValues(players, gameOf(worthOf), SEED);
+    const all = worthOf(sumOf(players, 1)[0] ?? 0);
     assert.equal(
       numerators.reduce((sum, it) => sum + it, 0n),
       BigInt(all) * denominator,
@@ -62,15 +68,19 @@ test("exact and sampled values sum to what all players are worth together", () =
 });
 
 test("sampled values depend on the seed alone", () => {
-  const worthOf = ([sum = 0]: readonly number[]): number => (sum * 7919) % 10_007;
+  const worthOf = (sum: number): number => (sum * 7919) % 10_007;
   const values = (fill: number): readonly bigint[] =>
-    shapleyValues(playersOf(12), worthOf, new Uint8Array(32).fill(fill)).numerators;
+    shapleyValues(playersOf(12), gameOf(worthOf), new Uint8Array(32).fill(fill)).numerators;
   assert.deepEqual(values(1), values(1));
   assert.notDeepEqual(values(1), values(2));
 });
 
 test("a player that adds nothing is worth nothing, and no player is worth nothing at all", () => {
-  const { numerators } = shapleyValues([[5], [0], [7]], ([sum = 0]) => sum * sum, SEED);
+  const { numerators } = shapleyValues(
+    [[5], [0], [7]],
+    gameOf((sum) => sum * sum),
+    SEED,
+  );
   assert.equal(numerators[1], 0n);
-  assert.deepEqual(shapleyValues([], () => 1, SEED).numerators, []);
+  assert.deepEqual(shapleyValues([], () => [1], SEED).numerators, []);
 });

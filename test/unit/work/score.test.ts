@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { gradientOf, lossOf, type Rows, WEIGHT_MAX, WEIGHT_MIN } from "../../../consensus/work/gradient.ts";
+import { createLosses } from "../../../consensus/work/losses.ts";
 import { clipGradient, type Score, type ScoreInput, scoreRound } from "../../../consensus/work/score.ts";
-import { createLoss, rateValid, stepModel } from "../../../consensus/work/step.ts";
+import { rateValid, stepModel } from "../../../consensus/work/step.ts";
 import { deal, generatedTable } from "../../../devnet/data.ts";
 import { sliceRows } from "../../../pod/dataset.ts";
 import { standardOf, toFixed } from "../../../pod/standardise.ts";
@@ -319,17 +320,22 @@ test("a step equals one exact floored division, saturated", () => {
   );
 });
 
-test("the fast loss is the twin's loss", () => {
+test("the fast losses are the twin's", () => {
   for (const features of [1, 2, 4, 7, 10, 30]) {
-    const rows: Rows = {
-      features,
-      x: Int16Array.from({ length: 50 * features }, (_, i) => ((i * 7919) % 4096) - 2048),
-      y: Uint8Array.from({ length: 50 }, (_, i) => (i % 3 === 0 ? 1 : 0)),
-    };
-    const fast = createLoss(rows);
-    for (const spread of [0, 1, 65_536, WEIGHT_MAX]) {
-      const model = Array.from({ length: features + 1 }, (_, j) => (j % 2 === 0 ? spread : -spread));
-      assert.equal(fast(model), lossOf(model, rows));
+    for (const count of [0, 1, 2, 3, 4, 50]) {
+      const rows: Rows = {
+        features,
+        x: Int16Array.from({ length: count * features }, (_, i) => ((i * 7919) % 4096) - 2048),
+        y: Uint8Array.from({ length: count }, (_, i) => (i % 3 === 0 ? 1 : 0)),
+      };
+      const models = [0, 1, 65_536, WEIGHT_MAX, WEIGHT_MIN].map((spread) =>
+        Array.from({ length: features + 1 }, (_, j) => (j % 2 === 0 || spread < 0 ? spread : -spread)),
+      );
+      const losses = createLosses(rows).of(Float64Array.from(models.flat()), models.length);
+      assert.deepEqual(
+        [...losses],
+        models.map((model) => lossOf(model, rows)),
+      );
     }
   }
 });

@@ -1,21 +1,54 @@
-/** Operation `pod-exit`: a pod is drawn no more, and its bond returns once no evidence can be about it. */
+/**
+ * Operations on a pod's bond. `pod-exit`: it is drawn no more, and its bond returns once no evidence can be about
+ * it. `pod-top-up`: more units, or what evidence has burned of one, without which it gets no slot any more.
+ */
 import { equalBytes, toHex } from "../primitives/bytes.ts";
-import { fault } from "../primitives/faults.ts";
-import { Epoch, ZERO } from "../primitives/units.ts";
+import { type Fault, fault } from "../primitives/faults.ts";
+import { add, Epoch, ZERO } from "../primitives/units.ts";
 import type { Operation, SELECTOR } from "../types/transaction.ts";
 import type { Context, Decision, Sender } from "./context.ts";
-import { credit, getPod, putPod } from "./maps.ts";
-import { EXITS_MAX, ExitType, type State } from "./state.ts";
-import { takeFromSupply } from "./supply.ts";
+import { credit, debit, getPod, putPod } from "./maps.ts";
+import { EXITS_MAX, ExitType, type Pod, type State } from "./state.ts";
+import { addToSupply, takeFromSupply } from "./supply.ts";
 
 type Exit = Extract<Operation, { selector: typeof SELECTOR.podExit }>["value"];
+type TopUp = Extract<Operation, { selector: typeof SELECTOR.podTopUp }>["value"];
 
-export function podExit(state: State, sender: Sender, { podId }: Exit, { params }: Context): Decision {
+/** The sender's own pod, which stays, or why not. */
+function stayingPod(state: State, sender: Sender, podId: Uint8Array): Pod | Fault {
   const pod = getPod(state, podId);
   if (pod === undefined) return fault("pod/unknown");
   if (!equalBytes(pod.account, sender.address))
     return fault("transaction/sender-not-allowed", { owner: "the pod's account" });
-  if (pod.exitEpoch > 0) return fault("pod/exiting", { epoch: pod.exitEpoch });
+  return pod.exitEpoch > 0 ? fault("pod/exiting", { epoch: pod.exitEpoch }) : pod;
+}
+
+/** The units count from the next draw; evidence about earlier rounds burns a tenth of these as well. */
+export function podTopUp(
+  state: State,
+  sender: Sender,
+  { podId, amount }: TopUp,
+  { params }: Context,
+): Decision {
+  const pod = stayingPod(state, sender, podId);
+  if ("code" in pod) return pod;
+  if (amount === 0n) return fault("transaction/amount-zero");
+  if (sender.available < amount)
+    return fault("transaction/balance-low", { needed: String(amount), field: "amount" });
+  if (pod.bond + amount > params.bondMax) {
+    const expected = `a bond of at most ${params.bondMax}`;
+    return fault("transaction/operation-invalid", { field: "amount", expected });
+  }
+  return () => {
+    debit(state, sender.address, amount);
+    addToSupply(state, "bonded", amount);
+    putPod(state, { ...pod, bond: add(pod.bond, amount) });
+  };
+}
+
+export function podExit(state: State, sender: Sender, { podId }: Exit, { params }: Context): Decision {
+  const pod = stayingPod(state, sender, podId);
+  if ("code" in pod) return pod;
   if (state.exits.length >= EXITS_MAX) return fault("pod/exit-queue-full", { limit: EXITS_MAX });
   // It may still submit for this epoch's slots, and evidence about those counts for the whole window.
   const exitEpoch = Epoch(state.epoch + Number(params.podEvidenceEpochs) + 1);
