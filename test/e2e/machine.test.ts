@@ -1,6 +1,6 @@
 /**
  * What a machine may do to a validator while the others go on: a clock that is wrong, a disk that takes no
- * more. Real processes; pauses, kills and old databases are in test/long/durability.test.ts.
+ * more, a network that is gone. Real processes; pauses, kills and old databases are in test/long/durability.test.ts.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -137,5 +137,44 @@ test("a disk that takes no more ends the node with a clear fault and no vote tha
   assert.ok(compared > 20, `${compared} votes were heard`);
   await own.close();
   await heard.close();
+  assert.deepEqual(chain.crashes, []);
+});
+
+test("a validator whose connections are cut is behind, alone; healed, all finalize again within 20 s", {
+  timeout: 180_000,
+}, async (t) => {
+  const lost = 3;
+  const chain = await createLocalChain({
+    chainId: "dev-cut",
+    validators: 4,
+    params: PARAMS,
+    logLevel: "warn",
+    gated: lost,
+  });
+  t.after(() => chain.stop());
+  const nodes = [0, 1, 2, lost].map((i) => chain.start(i));
+  for (const i of [0, lost]) await chain.finalAt(3, i);
+
+  chain.cut();
+  const atCut = await chain.finalAt(0, lost);
+  await chain.finalAt(atCut + 15);
+  const alone = await chain.client(lost).call("node_status", {});
+  assert.deepEqual(alone.peers, []);
+  assert.ok(Number(alone.finalizedHeight) <= atCut + 2, `${alone.finalizedHeight} after ${atCut}`);
+  chain.heal();
+  await chain.finalAt(await chain.finalAt(0), lost, 20_000);
+
+  // Without a quorum nothing is final; with one it is, soon after.
+  await nodes[2]?.stop();
+  chain.cut();
+  const stuckFrom = await chain.finalAt(0);
+  await new Promise((resolve) => setTimeout(resolve, 3_000)); // the time it has to stand still
+  const stuckAt = await chain.finalAt(0);
+  assert.ok(stuckAt <= stuckFrom + 2, `${stuckAt} after ${stuckFrom}`);
+  chain.heal();
+  for (const i of [0, 1, lost]) await chain.finalAt(stuckAt + 3, i, 20_000);
+  nodes[2]?.start();
+  await chain.finalAt(stuckAt + 5, 2);
+  await assertCalm(chain, [0, 1, 2, lost]);
   assert.deepEqual(chain.crashes, []);
 });

@@ -19,6 +19,7 @@ import { chainTag } from "../../genesis/state.ts";
 import { blsSecretKey, createKey, devKey, type Key, libp2pKey, peerIdOf, saveKey } from "../../node/keys.ts";
 import { type Client, createClient } from "../../pod/client.ts";
 import { waitFor } from "../../pod/wait.ts";
+import { createGate, type Gate } from "./gate.ts";
 
 const MAIN = fileURLToPath(new URL("../../node/main.ts", import.meta.url));
 
@@ -29,6 +30,8 @@ export type LocalChainOptions = {
   readonly logLevel?: string;
   /** In nzkp. */
   readonly stake?: bigint;
+  /** A node whose connections, in either direction, go through gates that the test can cut. */
+  readonly gated?: number;
 };
 
 export type StartOptions = {
@@ -43,7 +46,7 @@ export type StartOptions = {
 export type LocalChain = Awaited<ReturnType<typeof createLocalChain>>;
 
 export async function createLocalChain(options: LocalChainOptions) {
-  const { chainId, validators, params, logLevel = "info", stake = zkp(1_000) } = options;
+  const { chainId, validators, params, logLevel = "info", stake = zkp(1_000), gated } = options;
   const dir = await mkdtemp(join(tmpdir(), `zkp-${chainId}-`));
   const dirOf = (i: number): string => join(dir, `node-${i}`);
   const keys = Array.from({ length: validators }, () => ({
@@ -80,12 +83,14 @@ export async function createLocalChain(options: LocalChainOptions) {
   await writeFile(join(dir, "genesis.json"), JSON.stringify(document));
   await saveKey(join(dir, "faucet.json"), faucet);
   const ports = await anyPorts(2 * validators);
-  const addresses = await Promise.all(
-    keys.map(
-      async ({ network }, i) =>
-        `/ip4/127.0.0.1/tcp/${ports[i]}/p2p/${peerIdOf(await libp2pKey(network.seed))}`,
-    ),
-  );
+  const ids = await Promise.all(keys.map(async ({ network }) => peerIdOf(await libp2pKey(network.seed))));
+  const gates = new Map<number, Gate>();
+  if (gated !== undefined) for (let i = 0; i < validators; i++) gates.set(i, await createGate(ports[i] ?? 0));
+  /** How node `from` reaches node `to`. */
+  const addressOfNode = (from: number, to: number): string => {
+    const gate = from === gated || to === gated ? gates.get(to) : undefined;
+    return `/ip4/127.0.0.1/tcp/${gate?.port ?? ports[to]}/p2p/${ids[to]}`;
+  };
   for (const [i, own] of keys.entries()) {
     await mkdir(dirOf(i));
     for (const key of Object.values(own)) await saveKey(join(dirOf(i), `${key.kind}.json`), key);
@@ -95,7 +100,7 @@ export async function createLocalChain(options: LocalChainOptions) {
         name: `node-${i}`,
         genesis: "../genesis.json",
         listen: `/ip4/127.0.0.1/tcp/${ports[i]}`,
-        peers: addresses.filter((_, j) => j !== i),
+        peers: keys.flatMap((_, j) => (j === i ? [] : [addressOfNode(i, j)])),
         rpc: { host: "127.0.0.1", port: ports[validators + i] },
         blsKey: "bls.json",
         accountKey: "account.json",
@@ -155,8 +160,16 @@ export async function createLocalChain(options: LocalChainOptions) {
         },
         { timeoutMs, everyMs: 100 },
       ),
+    /** Ends the gated node's connections, and lets it connect again. */
+    cut(): void {
+      for (const gate of gates.values()) gate.cut();
+    },
+    heal(): void {
+      for (const gate of gates.values()) gate.open();
+    },
     async stop(): Promise<void> {
       await Promise.all(children.map((child) => child.stop()));
+      await Promise.all([...gates.values()].map((gate) => gate.stop()));
       await rm(dir, { recursive: true, force: true });
     },
   };
