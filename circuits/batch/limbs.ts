@@ -68,8 +68,7 @@ export function createModulus(order: bigint) {
   };
 }
 
-export const BASE: Modulus = createModulus(
-  21888242871839275222246405745257275088696311157297823662689037894645226208583n,
-);
+export const BASE: Modulus =
+  createModulus(21888242871839275222246405745257275088696311157297823662689037894645226208583n);
 export const P = BASE.order;
 export const { mod, power } = BASE;

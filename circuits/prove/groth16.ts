@@ -11,6 +11,7 @@ import { bn254 } from "@noble/curves/bn254.js";
 import { invariant } from "../../consensus/primitives/faults.ts";
 import { balancedLimbs, LIMBS } from "../batch/limbs.ts";
 import type { ProofPoints } from "../proof.ts";
+import { keyFromPoints } from "../verification-key.ts";
 import { multiExp } from "./multiexp.ts";
 import { type Bases, type Coordinates, createAdder } from "./points.ts";
 import { createScalarField, createTransform } from "./transform.ts";
@@ -24,11 +25,17 @@ export type Blinding = { readonly r: bigint; readonly s: bigint };
 export const PHASES = ["witness in", "constraints", "transforms", "A", "B1", "B2", "C and H"] as const;
 export type Phase = (typeof PHASES)[number];
 
+/** Called at a phase's start and, in long ones, meanwhile: the part of it that is done, from 0 to 1. */
+export type Report = (phase: Phase, done: number) => void;
+
 export type Groth16 = NonNullable<Awaited<ReturnType<typeof createGroth16>>>;
 
 /** Reads the key, which takes a moment; `undefined` on machines without fused multiply-add. */
 export async function createGroth16(zkey: Uint8Array) {
   const key = readZkey(zkey);
+  // Nothing below keeps the key itself: its points and coefficients are in the machine's memory then.
+  const { publics } = key;
+  const verificationKey = keyFromPoints(key);
   const [adder, scalars] = [await createAdder(), await createScalarField()];
   if (adder === undefined || scalars === undefined) return undefined;
   const transform = createTransform(scalars, key);
@@ -73,9 +80,11 @@ export async function createGroth16(zkey: Uint8Array) {
     }
     return { entries, limbs };
   };
-  const sum1 = (given: ReturnType<typeof terms>): { x: bigint; y: bigint } => {
+  type Given = ReturnType<typeof terms>;
+  const sum1 = (given: Given, report: (done: number) => void): { x: bigint; y: bigint } => {
+    report(0);
     let sum = G1.Point.ZERO;
-    for (const point of multiExp(adder, 1, given).reverse()) {
+    for (const point of multiExp(adder, 1, given, { report }).reverse()) {
       sum = sum.double();
       if (point !== undefined) sum = sum.add(G1.Point.fromAffine(pointOf1(point)));
     }
@@ -83,9 +92,10 @@ export async function createGroth16(zkey: Uint8Array) {
     invariant(!sum.is0(), "a proof's points are finite");
     return sum.toAffine();
   };
-  const sum2 = (given: ReturnType<typeof terms>) => {
+  const sum2 = (given: Given, report: (done: number) => void) => {
+    report(0);
     let sum = G2.Point.ZERO;
-    for (const point of multiExp(adder, 2, given).reverse()) {
+    for (const point of multiExp(adder, 2, given, { report }).reverse()) {
       sum = sum.double();
       if (point !== undefined) sum = sum.add(G2.Point.fromAffine(pointOf2(point)));
     }
@@ -95,20 +105,16 @@ export async function createGroth16(zkey: Uint8Array) {
     return { x: { c0: x.c0, c1: x.c1 }, y: { c0: y.c0, c1: y.c1 } };
   };
 
-  /** `witness`: 32 bytes a signal, the first 1. `entered` is called at the start of each phase. */
-  const prove = (
-    witness: Uint8Array,
-    { r, s }: Blinding,
-    entered: (phase: Phase) => void = () => undefined,
-  ): ProofPoints => {
+  /** `witness`: 32 bytes a signal, the first 1. */
+  const prove = (witness: Uint8Array, { r, s }: Blinding, report: Report = () => undefined): ProofPoints => {
+    const during = (phase: Phase) => (done: number) => report(phase, done);
     try {
-      entered("witness in");
+      report("witness in", 0);
       const w = transform.enter(witness);
-      entered("constraints");
+      report("constraints", 0);
       transform.constraints();
-      entered("transforms");
+      report("transforms", 0);
       const h = transform.quotient();
-      entered("A");
       const a = sum1(
         terms(
           [[bases.a, w, 0]],
@@ -117,9 +123,9 @@ export async function createGroth16(zkey: Uint8Array) {
             [delta1, r],
           ],
         ),
+        during("A"),
       );
       adder.place(a1, [a.x, a.y]);
-      entered("B1");
       const inG1 = sum1(
         terms(
           [[bases.b1, w, 0]],
@@ -128,9 +134,9 @@ export async function createGroth16(zkey: Uint8Array) {
             [delta1, s],
           ],
         ),
+        during("B1"),
       );
       adder.place(b1, [inG1.x, inG1.y]);
-      entered("B2");
       const b = sum2(
         terms(
           [[bases.b2, w, 0]],
@@ -139,12 +145,12 @@ export async function createGroth16(zkey: Uint8Array) {
             [delta2, s],
           ],
         ),
+        during("B2"),
       );
-      entered("C and H");
       const c = sum1(
         terms(
           [
-            [bases.c, w, key.publics + 1],
+            [bases.c, w, publics + 1],
             [bases.h, h, 0],
           ],
           [
@@ -153,6 +159,7 @@ export async function createGroth16(zkey: Uint8Array) {
             [delta1, -r * s],
           ],
         ),
+        during("C and H"),
       );
       w.fill(0);
       h.fill(0);
@@ -165,10 +172,10 @@ export async function createGroth16(zkey: Uint8Array) {
   };
 
   return {
-    key,
+    verificationKey,
     prove,
     publicSignals: (witness: Uint8Array): bigint[] =>
-      Array.from({ length: key.publics }, (_, i) => bigintOf(witness.subarray(32 * (i + 1), 32 * (i + 2)))),
+      Array.from({ length: publics }, (_, i) => bigintOf(witness.subarray(32 * (i + 1), 32 * (i + 2)))),
     /** The machine's memory. */
     bytes: (): number => adder.bytes() + transform.bytes(),
   };

@@ -145,14 +145,22 @@ function gather(pool: Pool, partBytes: number, degree: Degree): WrittenFunction 
           pair(w, points[1], points[3], xAt)(limb);
           w.set(second);
           to(w, x, offset)(limb, () => w.get(first));
-          to(w, nxs, offset)(limb, () => {
+          to(
+            w,
+            nxs,
+            offset,
+          )(limb, () => {
             w.get(zero);
             w.get(first);
             w.op("f64Sub");
             w.get(second);
             w.op("f64Sub");
           });
-          to(w, dx, offset)(limb, () => {
+          to(
+            w,
+            dx,
+            offset,
+          )(limb, () => {
             w.get(second);
             w.get(first);
             w.op("f64Sub");
@@ -165,12 +173,20 @@ function gather(pool: Pool, partBytes: number, degree: Degree): WrittenFunction 
           w.get(signs[1]);
           w.op("xor");
           w.set(second);
-          to(w, ny, offset)(limb, () => {
+          to(
+            w,
+            ny,
+            offset,
+          )(limb, () => {
             w.get(zero);
             w.get(first);
             w.op("f64Sub");
           });
-          to(w, dy, offset)(limb, () => {
+          to(
+            w,
+            dy,
+            offset,
+          )(limb, () => {
             w.get(second);
             w.get(first);
             w.op("f64Sub");
@@ -182,7 +198,13 @@ function gather(pool: Pool, partBytes: number, degree: Degree): WrittenFunction 
 }
 
 /** An element's limbs, both lanes, into the two stored points at `out`. */
-const scatter = (w: FunctionWriter, out: Local, limbs: readonly Local[], offset: number, size: number): void =>
+const scatter = (
+  w: FunctionWriter,
+  out: Local,
+  limbs: readonly Local[],
+  offset: number,
+  size: number,
+): void =>
   each((limb) => {
     for (const lane of [0, 1] as const) {
       w.get(out);
@@ -265,7 +287,10 @@ function finish2(pool: Pool, partBytes: number): WrittenFunction {
       });
       dot(w, pool, locals, (writer) => ({
         products: [
-          { a: combined(writer, "f64Sub", of(writer, slope[0]), of(writer, slope[1])), b: of(writer, factor) },
+          {
+            a: combined(writer, "f64Sub", of(writer, slope[0]), of(writer, slope[1])),
+            b: of(writer, factor),
+          },
         ],
         addend: part(writer, nxs, 0),
         store: into(writer, x3[0]),

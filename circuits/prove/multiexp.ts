@@ -133,12 +133,19 @@ export function digitBits(full: number): number {
   return best;
 }
 
+export type MultiExpOptions = {
+  /** Of a digit; default: what takes the fewest additions. */
+  readonly bits?: number | undefined;
+  /** Called now and then with the part that is done, from 0 to 1. */
+  readonly report?: (done: number) => void;
+};
+
 /** Σ scalarᵢ · pointᵢ as one point a bit, from the lowest: the sum is Σ 2^i · resultᵢ; infinity is undefined. */
 export function multiExp(
   adder: Adder,
   degree: Degree,
   { entries, limbs }: Terms,
-  bits?: number,
+  { bits, report = () => undefined }: MultiExpOptions = {},
 ): (Coordinates | undefined)[] {
   const count = entries.length;
   let full = 0;
@@ -174,6 +181,7 @@ export function multiExp(
       sums.push(ofBits.lengths[g] === 1 ? adder.readPoint(degree, entry) : undefined);
     }
     first = last;
+    report(first / windows);
   }
   digits.fill(0);
   return sums;

@@ -9,9 +9,9 @@
  */
 
 import { invariant } from "../../consensus/primitives/faults.ts";
+import { createField, type Field, type Register } from "../batch/field.ts";
 import { SLOT_BYTES } from "../batch/kernels.ts";
 import { balancedLimbs, LIMBS, mod, P, valueOfLimbs } from "../batch/limbs.ts";
-import { createField, type Field, type Register } from "../batch/field.ts";
 import { createPower } from "../batch/powers.ts";
 import { type Degree, pointBytes, pointKernels } from "./kernels.ts";
 import { limbsOfWords } from "./words.ts";

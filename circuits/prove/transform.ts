@@ -33,7 +33,7 @@ export const createScalarField = (): Promise<Field | undefined> =>
   createField(SLOTS, { modulus: SCALARS, extension: transformKernels });
 
 export function createTransform(field: Field, key: ProvingKey) {
-  const N = key.domain;
+  const { domain: N, variables } = key;
   const log = Math.log2(N);
   const [multiplyAdd, collect, lanesProduct, bySingles, sumFirst, productFirst] = [
     "multiplyAdd",
@@ -48,7 +48,7 @@ export function createTransform(field: Field, key: ProvingKey) {
   const work = field.allocate(N * SLOT_BYTES);
   const other = field.allocate(N * SLOT_BYTES);
   const zero = field.allocate(SINGLE_BYTES);
-  const witness = field.allocate(key.variables * SINGLE_BYTES);
+  const witness = field.allocate(variables * SINGLE_BYTES);
   const piece = field.fp();
 
   /** start · base^0, start · base^1, … as singles, by doubling what is there. */
@@ -100,14 +100,7 @@ export function createTransform(field: Field, key: ProvingKey) {
     } else {
       for (let j = 0; j < half; j++) {
         const a = at + j * SLOT_BYTES;
-        kernel(
-          a,
-          a + half * SLOT_BYTES,
-          roots + j * blocks * SINGLE_BYTES,
-          blocks,
-          2 * half * SLOT_BYTES,
-          0,
-        );
+        kernel(a, a + half * SLOT_BYTES, roots + j * blocks * SINGLE_BYTES, blocks, 2 * half * SLOT_BYTES, 0);
       }
     }
   };
@@ -121,13 +114,13 @@ export function createTransform(field: Field, key: ProvingKey) {
   return {
     /** Takes in a witness: 32 bytes a signal. Answers its scalars' limbs, within ±r/2. */
     enter: (bytes: Uint8Array): Float64Array => {
-      invariant(bytes.length === 32 * key.variables, "a witness has a value for every signal");
+      invariant(bytes.length === 32 * variables, "a witness has a value for every signal");
       const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-      const scalars = new Float64Array(key.variables * LIMBS);
+      const scalars = new Float64Array(variables * LIMBS);
       const limbs = new Float64Array(LIMBS);
       const elements = 2 * SLOTS;
-      for (let first = 0; first < key.variables; first += elements) {
-        const count = Math.min(elements, key.variables - first);
+      for (let first = 0; first < variables; first += elements) {
+        const count = Math.min(elements, variables - first);
         for (let i = 0; i < count; i++) {
           limbsOfWords(words, 8 * (first + i), limbs);
           field.writeLimbs(piece, i, limbs);
@@ -170,7 +163,7 @@ export function createTransform(field: Field, key: ProvingKey) {
     wipe: (): void => {
       memory.fill(0, work / 8, (work + N * SLOT_BYTES) / 8);
       memory.fill(0, other / 8, (other + N * SLOT_BYTES) / 8);
-      memory.fill(0, witness / 8, (witness + key.variables * SINGLE_BYTES) / 8);
+      memory.fill(0, witness / 8, (witness + variables * SINGLE_BYTES) / 8);
       memory.fill(0, sums / 8, (sums + (rows.slots + 1) * SLOT_BYTES) / 8);
       memory.fill(0, piece / 8, (piece + field.partBytes) / 8);
     },

@@ -7,9 +7,8 @@ import { invariant } from "../../consensus/primitives/faults.ts";
 import { BASE, createModulus, type Modulus, P } from "../batch/limbs.ts";
 
 /** BN254's scalar field. */
-export const SCALARS: Modulus = createModulus(
-  21888242871839275222246405745257275088548364400416034343698204186575808495617n,
-);
+export const SCALARS: Modulus =
+  createModulus(21888242871839275222246405745257275088548364400416034343698204186575808495617n);
 
 const ELEMENT = 32;
 const GROTH16 = 1;
@@ -94,7 +93,8 @@ export function readZkey(file: Uint8Array): ProvingKey {
   ];
   invariant(domain <= DOMAIN_MAX && Number.isInteger(Math.log2(domain)), "the domain is a power of two");
   invariant(publics < variables, "there are fewer public signals than signals");
-  const own = (offset: number, length: number): Uint8Array => header.subarray(84 + offset, 84 + offset + length);
+  const own = (offset: number, length: number): Uint8Array =>
+    header.subarray(84 + offset, 84 + offset + length);
 
   const coefficients = section(4);
   const count = number(coefficients, 0);
