@@ -6,8 +6,10 @@
 import { FaultError, invariant } from "../../consensus/primitives/faults.ts";
 import { encodeProof } from "../proof.ts";
 import { stubWebWorker } from "../thread.ts";
+import { keyFromPoints, snarkjsKey } from "../verification-key.ts";
 import type { Engine } from "./engine.ts";
 import { placeOf } from "./witness.ts";
+import { readZkey } from "./zkey.ts";
 
 /** snarkjs' debug messages in their order, and how far a proof is when each appears, in percent. */
 const MILESTONES: readonly (readonly [message: string, percent: number])[] = [
@@ -34,6 +36,8 @@ export async function createSnarkjsEngine(wasm: Uint8Array, zkey: Uint8Array): P
   // snarkjs looks here first; given an option instead, it would build the curve again for every proof.
   Object.assign(globalThis, { curve_bn128: await buildBn128(true) });
 
+  const vk = keyFromPoints(readZkey(zkey));
+
   return {
     prove: async (inputs, progress) => {
       progress(1);
@@ -53,6 +57,10 @@ export async function createSnarkjsEngine(wasm: Uint8Array, zkey: Uint8Array): P
       };
       const logger = { debug: report, info: report, warn: report, error: report };
       const { proof, publicSignals } = await groth16.prove(zkey, { type: "mem", data }, logger);
+      invariant(
+        await groth16.verify(snarkjsKey(vk), publicSignals, proof),
+        "a proof verifies before it leaves",
+      );
       return { proof: encodeProof(proof), publicSignals: publicSignals.map(BigInt) };
     },
   };

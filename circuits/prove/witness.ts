@@ -69,7 +69,7 @@ async function calculate(
   }));
   invariant(call("getVersion")() === CIRCOM_2, "the witness generator is circom 2's");
   invariant(call("getFieldNumLen32")() === WORDS, "the witness generator has numbers of 32 bytes");
-  const memory = exports["memory"] as WasmMemory;
+  const { memory } = exports as { readonly memory: WasmMemory };
 
   try {
     const [write, set] = [call("writeSharedRWMemory"), call("setInputSignal")];
