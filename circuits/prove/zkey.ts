@@ -84,6 +84,7 @@ export function readZkey(file: Uint8Array): ProvingKey {
 
   invariant(number(section(1), 0) === GROTH16, "the zkey is one of Groth16");
   const header = section(2, 4 * 5 + 2 * ELEMENT + 3 * 64 + 3 * 128);
+  invariant(number(header, 0) === ELEMENT && number(header, 36) === ELEMENT, "numbers have 32 bytes");
   const [base, scalar] = [header.subarray(4, 36), header.subarray(40, 72)];
   invariant(bigintOf(base) === P && bigintOf(scalar) === SCALARS.order, "the zkey's curve is BN254");
   const [variables, publics, domain] = [72, 76, 80].map((offset) => number(header, offset)) as [
