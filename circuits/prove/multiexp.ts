@@ -25,12 +25,20 @@ const BATCH = 32_768;
 const RADIX = 2 ** LIMB_BITS;
 const PIECE = 2 ** PIECE_BITS;
 
-/** Signed digits of `bits` bits, those of a window together. */
-function digitsOf(limbs: Float64Array, count: number, bits: number, windows: number): Int16Array {
+type Digits = {
+  /** Those of a window together. */
+  readonly digits: Int16Array;
+  /** By window and size: the first of each window are those of ±1. */
+  readonly counts: Int32Array;
+};
+
+/** Signed digits of `bits` bits. */
+function digitsOf(limbs: Float64Array, count: number, bits: number, windows: number): Digits {
   const digits = new Int16Array(count * windows);
   const pieces = new Int32Array(PIECES);
   const mask = 2 ** bits - 1;
   const half = 2 ** (bits - 1);
+  const counts = new Int32Array(windows * half);
   for (let i = 0; i < count; i++) {
     // Limbs are balanced: the highest that is not zero has the number's sign.
     let top = LIMBS - 1;
@@ -60,12 +68,16 @@ function digitsOf(limbs: Float64Array, count: number, bits: number, windows: num
       have = Math.max(0, have - bits);
       carry = digit > half ? 1 : 0;
       if (carry === 1) digit -= mask + 1;
-      digits[w * count + i] = sign * digit;
+      if (digit !== 0) {
+        digits[w * count + i] = sign * digit;
+        const bucket = w * half + Math.abs(digit) - 1;
+        counts[bucket] = (counts[bucket] ?? 0) + 1;
+      }
       if (next === end && buffer === 0 && carry === 0) break;
     }
   }
   pieces.fill(0);
-  return digits;
+  return { digits, counts };
 }
 
 /** Which sums of a window go into which further ones. */
@@ -100,14 +112,13 @@ function wirings(bits: number): readonly [Wiring, Wiring] {
 /** Groups of what is left of other groups. */
 function rewire(from: Groups, windows: number, { sources, targets, links }: Wiring): Groups {
   const lengths = new Int32Array(windows * targets);
-  const starts = new Int32Array(windows * targets + 1);
   for (let w = 0; w < windows; w++) {
     for (const [source, target] of links) {
       const to = w * targets + target;
       lengths[to] = (lengths[to] ?? 0) + (from.lengths[w * sources + source] ?? 0);
     }
   }
-  for (let g = 0; g < lengths.length; g++) starts[g + 1] = (starts[g] ?? 0) + (lengths[g] ?? 0);
+  const starts = startsOf(lengths);
   const entries = new Int32Array(starts[lengths.length] ?? 0);
   const next = starts.slice();
   for (let w = 0; w < windows; w++) {
@@ -153,23 +164,17 @@ export function multiExp(
   const width = bits ?? digitBits(full);
   const windows = Math.ceil(SCALAR_BITS / width);
   const half = 2 ** (width - 1);
-  const digits = digitsOf(limbs, count, width, windows);
+  const { digits, counts } = digitsOf(limbs, count, width, windows);
   const [halves, byBit] = wirings(width);
   const sums: (Coordinates | undefined)[] = [];
 
-  const filled = new Int32Array(windows);
-  for (let w = 0; w < windows; w++) {
-    let some = 0;
-    for (let i = w * count; i < (w + 1) * count; i++) if (digits[i] !== 0) some++;
-    filled[w] = some;
-  }
+  const filled = (w: number): number =>
+    counts.subarray(w * half, (w + 1) * half).reduce((sum, some) => sum + some, 0);
   for (let first = 0; first < windows; ) {
     let [last, total] = [first, 0];
-    while (last < windows && (last === first || total + (filled[last] ?? 0) <= BATCH)) {
-      total += filled[last++] ?? 0;
-    }
+    while (last < windows && (last === first || total + filled(last) <= BATCH)) total += filled(last++);
     const taken = last - first;
-    const buckets = bucketsOf(entries, digits, first, taken, half, total);
+    const buckets = bucketsOf(entries, digits, first, counts.slice(first * half, last * half), half, total);
     adder.begin(degree, total + taken * (halves.links.length + byBit.links.length));
     adder.sum(degree, buckets);
     const byHalf = rewire(buckets, taken, halves);
@@ -184,6 +189,7 @@ export function multiExp(
     report(first / windows);
   }
   digits.fill(0);
+  counts.fill(0);
   return sums;
 }
 
@@ -192,25 +198,15 @@ function bucketsOf(
   points: Int32Array,
   digits: Int16Array,
   first: number,
-  windows: number,
+  lengths: Int32Array,
   half: number,
   total: number,
 ): Groups {
   const count = points.length;
-  const lengths = new Int32Array(windows * half);
-  const starts = new Int32Array(windows * half + 1);
-  for (let w = 0; w < windows; w++) {
-    for (let i = 0; i < count; i++) {
-      const digit = digits[(first + w) * count + i] ?? 0;
-      if (digit === 0) continue;
-      const g = w * half + Math.abs(digit) - 1;
-      lengths[g] = (lengths[g] ?? 0) + 1;
-    }
-  }
-  for (let g = 0; g < lengths.length; g++) starts[g + 1] = (starts[g] ?? 0) + (lengths[g] ?? 0);
+  const starts = startsOf(lengths);
   const entries = new Int32Array(total);
   const next = starts.slice();
-  for (let w = 0; w < windows; w++) {
+  for (let w = 0; w < lengths.length / half; w++) {
     for (let i = 0; i < count; i++) {
       const digit = digits[(first + w) * count + i] ?? 0;
       if (digit === 0) continue;
@@ -222,4 +218,11 @@ function bucketsOf(
     }
   }
   return { entries, starts, lengths };
+}
+
+/** Where groups of these lengths begin, one after the other; and where the last ends. */
+function startsOf(lengths: Int32Array): Int32Array {
+  const starts = new Int32Array(lengths.length + 1);
+  for (let g = 0; g < lengths.length; g++) starts[g + 1] = (starts[g] ?? 0) + (lengths[g] ?? 0);
+  return starts;
 }

@@ -17,7 +17,7 @@ import { type Degree, pointBytes, pointKernels } from "./kernels.ts";
 import { limbsOfWords } from "./words.ts";
 
 /** Additions of one step: two a slot. */
-const SLOTS = 512;
+const SLOTS = 2048;
 /** Chains of products that are under way at once: one alone would wait for every result. */
 const CHAINS = 4;
 
@@ -111,14 +111,18 @@ function adderOf(field: Field) {
   };
   /** Which elements are zero; of up to four units. */
   const zeros = (degree: Degree, register: Register, n: number): number[] => {
-    const registers = parts(degree, register).map((part, i) => {
+    const [first = 0, ...others] = parts(degree, register).map((part, i) => {
       const at = i === 0 ? scratch : field.part1(scratch);
       field.normal(at, part, n);
       return at;
     });
-    return Array.from({ length: 2 * n }, (_, element) => element).filter((element) =>
-      registers.every((part) => field.isZero(part, element)),
-    );
+    const found: number[] = [];
+    for (let element = 0; element < 2 * n; element++) {
+      // Almost all have another lowest limb than 0.
+      if (doubles[(first + (element >> 1) * SLOT_BYTES) / 8 + (element & 1)] !== 0) continue;
+      if ([first, ...others].every((part) => field.isZero(part, element))) found.push(element);
+    }
+    return found;
   };
 
   /** Sets slope's parts right where x₂ = x₁; answers which sums are infinity. */
