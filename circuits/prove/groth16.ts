@@ -107,14 +107,17 @@ export async function createGroth16(zkey: Uint8Array) {
 
   /** `witness`: 32 bytes a signal, the first 1. */
   const prove = (witness: Uint8Array, { r, s }: Blinding, report: Report = () => undefined): ProofPoints => {
+    const secret: Float64Array[] = [];
     const during = (phase: Phase) => (done: number) => report(phase, done);
     try {
       report("witness in", 0);
       const w = transform.enter(witness);
+      secret.push(w);
       report("constraints", 0);
       transform.constraints();
       report("transforms", 0);
       const h = transform.quotient();
+      secret.push(h);
       const a = sum1(
         terms(
           [[bases.a, w, 0]],
@@ -161,10 +164,9 @@ export async function createGroth16(zkey: Uint8Array) {
         ),
         during("C and H"),
       );
-      w.fill(0);
-      h.fill(0);
       return { a, b, c };
     } finally {
+      for (const scalars of secret) scalars.fill(0);
       transform.wipe();
       adder.wipe();
       adder.place(b1, [0n, 0n]);

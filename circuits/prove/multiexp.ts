@@ -185,6 +185,7 @@ export function multiExp(
       const entry = ofBits.entries[ofBits.starts[g] ?? 0] ?? 0;
       sums.push(ofBits.lengths[g] === 1 ? adder.readPoint(degree, entry) : undefined);
     }
+    for (const { entries: secret } of [buckets, byHalf, ofBits]) secret.fill(0);
     first = last;
     report(first / windows);
   }

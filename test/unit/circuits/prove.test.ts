@@ -1,6 +1,7 @@
 /** The prover's sums and transforms against ffjavascript's, on ordinary and on nasty values. */
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { bn254 } from "@noble/curves/bn254.js";
 import { buildBn128 } from "ffjavascript";
@@ -256,3 +257,19 @@ for (const log of [2, 3, 6, 9]) {
     }
   });
 }
+
+test("the prover's core and all that it imports runs in a browser", () => {
+  const seen = new Set<string>();
+  const visit = (file: URL): void => {
+    if (seen.has(file.href)) return;
+    seen.add(file.href);
+    for (const [line = "", from = ""] of readFileSync(file, "utf8").matchAll(
+      /^(?:import|export|\}) [^;]*?from "([^"]+)";/gm,
+    )) {
+      assert.ok(!from.startsWith("node:"), `${file.href} imports ${from}`);
+      if (from.startsWith(".") && !line.startsWith("import type")) visit(new URL(from, file));
+    }
+  };
+  visit(new URL("../../../circuits/prove/engine.ts", import.meta.url));
+  assert.ok(seen.size > 15, "the imports were followed");
+});
