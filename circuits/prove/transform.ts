@@ -11,7 +11,8 @@ import { invariant } from "../../consensus/primitives/faults.ts";
 import { createField, type Field, type Register } from "../batch/field.ts";
 import { SLOT_BYTES } from "../batch/kernels.ts";
 import { balancedLimbs, LIMBS } from "../batch/limbs.ts";
-import { SINGLE_BYTES, transformKernels } from "./kernels.ts";
+import { transformKernels } from "./butterflies.ts";
+import { SINGLE_BYTES } from "./kernels.ts";
 import { limbsOfWords } from "./words.ts";
 import { type Coefficients, type ProvingKey, SCALARS } from "./zkey.ts";
 
