@@ -26,19 +26,21 @@ export type ProofPoints = { readonly a: G1Point; readonly b: G2Point; readonly c
 
 /** What snarkjs' prover returned, as bytes. */
 export function encodeProof(proof: Groth16Proof): Uint8Array {
-  const g1 = ([x = "", y = "", z]: readonly string[]): G1Point => {
-    invariant(z === "1", "a proof's points are finite");
-    const point = { x: BigInt(x), y: BigInt(y) };
-    invariant(g1Valid(point), "a proof's points are on the curve");
-    return point;
-  };
+  const finite = proof.pi_a[2] === "1" && proof.pi_c[2] === "1" && proof.pi_b[2]?.join() === "1,0";
+  invariant(finite, "a proof's points are finite");
+  const g1 = ([x = "", y = ""]: readonly string[]): G1Point => ({ x: BigInt(x), y: BigInt(y) });
   const pair = ([c0 = "", c1 = ""]: readonly string[] = []) => ({ c0: BigInt(c0), c1: BigInt(c1) });
-  const [x, y, z] = proof.pi_b;
-  invariant(z?.[0] === "1" && z[1] === "0", "a proof's points are finite");
+  const [x, y] = proof.pi_b;
+  return encodeProofPoints({ a: g1(proof.pi_a), b: { x: pair(x), y: pair(y) }, c: g1(proof.pi_c) });
+}
+
+/** The inverse of {@link decodeProofPoints}. */
+export function encodeProofPoints({ a, b, c }: ProofPoints): Uint8Array {
+  invariant(g1Valid(a) && g1Valid(c), "a proof's points are on the curve");
   const bytes = new Uint8Array(PROOF_BYTES);
-  bytes.set(encodeG1(g1(proof.pi_a)), 0);
-  bytes.set(encodeG2({ x: pair(x), y: pair(y) }), 32);
-  bytes.set(encodeG1(g1(proof.pi_c)), 96);
+  bytes.set(encodeG1(a), 0);
+  bytes.set(encodeG2(b), 32);
+  bytes.set(encodeG1(c), 96);
   return bytes;
 }
 

@@ -7,6 +7,7 @@
 import { FIELD_ORDER } from "../consensus/work/gradient.ts";
 import { decodeProofPoints, snarkjsProof } from "./proof.ts";
 import { stubWebWorker } from "./thread.ts";
+import { snarkjsKey } from "./verification-key.ts";
 import type { VerifyJob } from "./verify.ts";
 
 export async function createReferenceVerifier() {
@@ -20,15 +21,7 @@ export async function createReferenceVerifier() {
     if (publicSignals.some((signal) => signal < 0n || signal >= FIELD_ORDER)) return false;
     const points = decodeProofPoints(proof);
     if (points === undefined) return false;
-    const key = {
-      ...vk,
-      vk_alpha_1: [...vk.vk_alpha_1],
-      vk_beta_2: vk.vk_beta_2.map((pair) => [...pair]),
-      vk_gamma_2: vk.vk_gamma_2.map((pair) => [...pair]),
-      vk_delta_2: vk.vk_delta_2.map((pair) => [...pair]),
-      IC: vk.IC.map((point) => [...point]),
-    };
-    return await groth16.verify(key, publicSignals.map(String), snarkjsProof(points));
+    return await groth16.verify(snarkjsKey(vk), publicSignals.map(String), snarkjsProof(points));
   };
 
   return {

@@ -71,6 +71,16 @@ export function keyFromPoints({ alpha1, beta2, gamma2, delta2, ic }: MontgomeryP
   };
 }
 
+/** A copy in snarkjs' types. */
+export const snarkjsKey = (vk: VerificationKey) => ({
+  ...vk,
+  vk_alpha_1: [...vk.vk_alpha_1],
+  vk_beta_2: vk.vk_beta_2.map((pair) => [...pair]),
+  vk_gamma_2: vk.vk_gamma_2.map((pair) => [...pair]),
+  vk_delta_2: vk.vk_delta_2.map((pair) => [...pair]),
+  IC: vk.IC.map((point) => [...point]),
+});
+
 function refuse(field: string): never {
   throw new FaultError("genesis/invalid", { field: `verificationKey.${field}` });
 }

@@ -11,9 +11,15 @@ const VALUE_TYPES: Readonly<Record<ValueType, number>> = { i32: 0x7f, v128: 0x7b
 
 const SIMD = {
   load: 0x00,
+  load64Splat: 0x0a,
   store: 0x0b,
+  shuffle: 0x0d,
   and: 0x4e,
   or: 0x50,
+  xor: 0x51,
+  load64Lane: 0x57,
+  store64Lane: 0x5b,
+  load64Zero: 0x5d,
   i64Shr: 0xcd,
   i64Add: 0xce,
   f64Add: 0xf0,
@@ -25,7 +31,10 @@ const SIMD = {
   f64Nmadd: 0x108,
 } as const;
 
-export type SimdOp = Exclude<keyof typeof SIMD, "load" | "store" | "i64Shr">;
+export type SimdOp = Exclude<
+  keyof typeof SIMD,
+  "load" | "load64Splat" | "load64Zero" | "load64Lane" | "store" | "store64Lane" | "shuffle" | "i64Shr"
+>;
 
 function unsigned(value: number): number[] {
   const bytes: number[] = [];
@@ -70,6 +79,9 @@ export function writeFunction(parameters: number) {
     tee: ({ index }: Local): void => void code.push(0x22, ...unsigned(index)),
     constant: (value: number): void => void code.push(0x41, ...signed(value)),
     addI32: (): void => void code.push(0x6a),
+    andI32: (): void => void code.push(0x71),
+    mulI32: (): void => void code.push(0x6c),
+    loadI32: (offset: number): void => void code.push(0x28, 2, ...unsigned(offset)),
     /** base on the stack → the 16 bytes at base + offset. */
     load: (offset: number): void => {
       simd(SIMD.load);
@@ -79,6 +91,33 @@ export function writeFunction(parameters: number) {
     store: (offset: number): void => {
       simd(SIMD.store);
       code.push(4, ...unsigned(offset));
+    },
+    /** base on the stack → the 8 bytes at base + offset, in both lanes. */
+    loadSplat: (offset: number): void => {
+      simd(SIMD.load64Splat);
+      code.push(3, ...unsigned(offset));
+    },
+    /** base on the stack → the 8 bytes at base + offset in lane 0, and 0. */
+    loadFirst: (offset: number): void => {
+      simd(SIMD.load64Zero);
+      code.push(3, ...unsigned(offset));
+    },
+    /** base and a vector on the stack → the vector with the 8 bytes at base + offset in lane 1. */
+    loadSecond: (offset: number): void => {
+      simd(SIMD.load64Lane);
+      code.push(3, ...unsigned(offset), 1);
+    },
+    /** base and a vector on the stack; one lane goes to base + offset. */
+    storeLane: (offset: number, lane: 0 | 1): void => {
+      simd(SIMD.store64Lane);
+      code.push(3, ...unsigned(offset), lane);
+    },
+    /** The lanes change places. */
+    swapLanes: (temporary: Local): void => {
+      writer.tee(temporary);
+      writer.get(temporary);
+      simd(SIMD.shuffle);
+      for (let i = 0; i < 16; i++) code.push((i + 8) % 16);
     },
     op: (name: SimdOp): void => simd(SIMD[name]),
     shiftRight: (bits: number): void => {

@@ -8,7 +8,6 @@
  * multiply by one of them. In the course of that 4·s ≠ ±d (|4s| ≥ 4 > 2 ≥ |d|): no addition is exceptional.
  */
 
-import { randomBytes } from "node:crypto";
 import { FIELD_ORDER } from "../../consensus/work/gradient.ts";
 import { BETA, LAMBDA } from "./curve.ts";
 import type { Field } from "./field.ts";
@@ -54,7 +53,8 @@ export type Coefficients = {
 export function drawCoefficients(count: number): Coefficients {
   const digits = new Uint8Array(count * DIGITS_PER_COEFFICIENT);
   for (let at = 0; at < digits.length; ) {
-    for (const byte of randomBytes(Math.ceil((digits.length - at) * 0.6) + 16)) {
+    const drawn = crypto.getRandomValues(new Uint8Array(Math.ceil((digits.length - at) * 0.6) + 16));
+    for (const byte of drawn) {
       for (const digit of [byte & 15, byte >> 4]) {
         if (digit < DIGITS.length && at < digits.length) digits[at++] = digit;
       }

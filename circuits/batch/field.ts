@@ -1,6 +1,7 @@
 /**
- * A vector machine for BN254's base field: registers of many elements, and operations on all of them, two at
- * a time. The curve files (g1.ts, fp12.ts, miller.ts, …) are programs for it. Called by them.
+ * A vector machine for BN254's fields: registers of many elements, and operations on all of them, two at a
+ * time. The curve files (g1.ts, fp12.ts, miller.ts, …) are programs for it, and so is the prover (../prove),
+ * which brings kernels of its own. Called by them.
  *
  * A register is a place in the module's memory: `slots` pairs of elements, the first of a pair in lane 0.
  * Element e is lane e % 2 of slot e / 2. An element of Fp2 is two registers, one after the other. Every
@@ -9,8 +10,8 @@
  */
 
 import { invariant } from "../../consensus/primitives/faults.ts";
-import { SLOT_BYTES, writeKernels } from "./kernels.ts";
-import { balancedLimbs, elementLimbs, LIMBS, mod, P, R, R_INVERSE, valueOfLimbs } from "./limbs.ts";
+import { type Extension, SLOT_BYTES, writeKernels } from "./kernels.ts";
+import { BASE, balancedLimbs, LIMBS, type Modulus, valueOfLimbs } from "./limbs.ts";
 
 /** A register's address. */
 export type Register = number;
@@ -23,16 +24,27 @@ type Kernel = (...pointers: number[]) => void;
 
 export type Field = NonNullable<Awaited<ReturnType<typeof instantiate>>>;
 
+export type FieldOptions = {
+  /** Default: the base field. */
+  readonly modulus?: Modulus;
+  /** Kernels beside the machine's own, found with `kernel`. */
+  readonly extension?: Extension;
+};
+
 /** `undefined` where relaxed SIMD is unknown, or multiply-add not fused: the kernels would be wrong there. */
-export async function createField(slots: number): Promise<Field | undefined> {
-  const field = await instantiate(slots);
+export async function createField(
+  slots: number,
+  { modulus = BASE, extension = () => [] }: FieldOptions = {},
+): Promise<Field | undefined> {
+  const field = await instantiate(slots, modulus, extension);
   return field !== undefined && multipliesRight(field) ? field : undefined;
 }
 
-async function instantiate(slots: number) {
+async function instantiate(slots: number, modulus: Modulus, extension: Extension) {
+  const { elementLimbs, mod } = modulus;
   const partBytes = slots * SLOT_BYTES;
   const memory = new WebAssembly.Memory({ initial: 1 });
-  const { code, constants } = writeKernels(partBytes, CONSTANTS_AT);
+  const { code, constants } = writeKernels(partBytes, CONSTANTS_AT, modulus, extension);
   if (!WebAssembly.validate(code)) return undefined;
   const { exports } = await WebAssembly.instantiate(await WebAssembly.compile(code), { env: { memory } });
   const kernel = (name: string): Kernel => {
@@ -102,12 +114,18 @@ async function instantiate(slots: number) {
   const one = constant(1n);
   /** 1 as it is, not in Montgomery form: multiplied by it, an element leaves that form. */
   const raw = allocate(partBytes);
-  const toForm = constant(R);
+  const toForm = constant(modulus.form);
   for (let element = 0; element < 2 * slots; element++) writeLimbs(raw, element, balancedLimbs(1n, LIMBS));
 
   const field = {
     slots,
     partBytes,
+    modulus,
+    /** A kernel of the extension. */
+    kernel,
+    allocate,
+    /** The memory; not valid any more after something was allocated. */
+    memory: (): ArrayBuffer => memory.buffer,
     zero,
     one,
     /** A register of elements of Fp, all 0. */
@@ -191,7 +209,7 @@ async function instantiate(slots: number) {
     writeLimbs,
     readLimbs,
     read: (register: Register, element: number): bigint =>
-      mod(valueOfLimbs(readLimbs(register, element)) * R_INVERSE),
+      mod(valueOfLimbs(readLimbs(register, element)) * modulus.formInverse),
     /** Limbs of numbers below p, as they are, into Montgomery form. */
     enterForm: (d: Register, a: Register, n: number): void => mul(d, a, toForm, n, S, S, S),
     /** Normal limbs of the numbers themselves, within ±p/2 and a little more. */
@@ -222,8 +240,10 @@ async function instantiate(slots: number) {
     /** d[i] = d[i + 1] · a[i + 1], downwards from the last slot, which is set already. */
     suffixProducts: (d: Register, a: Register, n: number): void => {
       const last = (n - 1) * S;
-      mul(d + last - S, d + last, a + last, n - 1, -S, -S, -S);
+      field.mulDown(d + last - S, d + last, a + last, n - 1);
     },
+    /** As `mul`, slots taken downwards from the ones named. */
+    mulDown: (d: Register, a: Register, b: Register, n: number): void => mul(d, a, b, n, -S, -S, -S),
     slotAt: (a: Register, slot: number): Register => a + slot * S,
   };
   return field;
@@ -231,6 +251,7 @@ async function instantiate(slots: number) {
 
 /** A last look at the machine: products of the largest and of ordinary numbers against bigints. */
 function multipliesRight(field: Field): boolean {
+  const { mod, order: P } = field.modulus;
   const [a, b, d] = [field.fp2(), field.fp2(), field.fp2()];
   const values = [P - 1n, (P - 1n) / 2n, (P + 1n) / 2n, P / 3n, 7n ** 90n % P];
   return values.every((x) =>

@@ -1,6 +1,6 @@
 /**
  * The inner loops of the batch verifier, as a WebAssembly module made here: what reduction.ts does, over many
- * elements. Called by field.ts.
+ * elements. The prover's are in ../prove/kernels.ts. Called by field.ts.
  *
  * An element pair ("slot") has 80 bytes, limb by limb, both lanes of a limb together. An element of Fp2 has
  * its second part `partBytes` behind the first.
@@ -13,14 +13,26 @@ import {
   writeFunction,
   writeModule,
 } from "./assembler.ts";
-import { LIMBS } from "./limbs.ts";
-import { createPool, type Dot, dot, dotLocals, emitNormal, type Operand, pushDouble } from "./reduction.ts";
+import { LIMBS, type Modulus } from "./limbs.ts";
+import {
+  createPool,
+  type Dot,
+  dot,
+  dotLocals,
+  emitNormal,
+  type Operand,
+  type Pool,
+  pushDouble,
+} from "./reduction.ts";
 
 export const SLOT_BYTES = 16 * LIMBS;
 
+/** Further functions of a module, which share its constants and field. */
+export type Extension = (pool: Pool, partBytes: number) => (readonly [string, WrittenFunction])[];
+
 /** The module's functions; `partBytes` lies between the two parts of an element of Fp2. */
-export function writeKernels(partBytes: number, constantsAt: number) {
-  const pool = createPool(constantsAt);
+export function writeKernels(partBytes: number, constantsAt: number, modulus: Modulus, extension: Extension) {
+  const pool = createPool(constantsAt, modulus);
   const at =
     (w: FunctionWriter, pointer: Local, part = 0): Operand =>
     (limb) => {
@@ -280,7 +292,7 @@ export function writeKernels(partBytes: number, constantsAt: number) {
     return w.finish();
   };
 
-  const functions: [string, WrittenFunction][] = [
+  const functions: (readonly [string, WrittenFunction])[] = [
     ["mul", mul()],
     ["mul2", sums([[1, 2]])],
     [
@@ -309,6 +321,6 @@ export function writeKernels(partBytes: number, constantsAt: number) {
     ["xi", xi()],
     ["probe", probe()],
   ];
-  functions.push(["lines", lines()]);
+  functions.push(["lines", lines()], ...extension(pool, partBytes));
   return { code: writeModule(functions), constants: pool.entries() };
 }

@@ -16,7 +16,7 @@
  */
 
 import { type FunctionWriter, type Local, writeFunction } from "./assembler.ts";
-import { FACTOR, LIMB_BITS, LIMBS, MULTIPLE_LIMBS, P, P_LIMBS } from "./limbs.ts";
+import { LIMB_BITS, LIMBS, type Modulus } from "./limbs.ts";
 
 /** Pushes limb i of an operand. */
 export type Operand = (limb: number) => void;
@@ -39,10 +39,11 @@ const bitsOf = (value: number): bigint => {
   return view.getBigUint64(0);
 };
 
-/** Constants in the module's memory, each in both lanes. */
-export function createPool(at: number) {
+/** Constants in the module's memory, each in both lanes, and the field that all its reductions are in. */
+export function createPool(at: number, modulus: Modulus) {
   const offsets = new Map<bigint, number>();
   return {
+    modulus,
     bits: (value: bigint): number => {
       const word = BigInt.asUintN(64, value);
       const offset = offsets.get(word) ?? at + 16 * offsets.size;
@@ -99,6 +100,7 @@ function emitDot(
   initial: readonly bigint[],
   { products, addend, store }: Dot,
 ): bigint[] {
+  const { modulus } = pool;
   const biases = new Array<bigint>(ACCUMULATORS).fill(0n);
   const touched = new Set<number>();
   const accumulate = (at: number, bias: bigint, push: () => void): void => {
@@ -160,14 +162,14 @@ function emitDot(
     if (i < LIMBS - 1) {
       w.set(locals.a);
       for (let j = 1; j <= LIMBS; j++) {
-        multiply(i + j, () => pushDouble(w, pool, MULTIPLE_LIMBS[j] ?? 0));
+        multiply(i + j, () => pushDouble(w, pool, modulus.multipleLimbs[j] ?? 0));
       }
     } else {
       w.tee(locals.a);
-      pushDouble(w, pool, Number(FACTOR));
+      pushDouble(w, pool, Number(modulus.factor));
       w.get(locals.lowAndHigh);
       w.get(locals.a);
-      pushDouble(w, pool, Number(FACTOR));
+      pushDouble(w, pool, Number(modulus.factor));
       w.get(locals.high);
       w.op("f64Madd");
       w.op("f64Sub");
@@ -175,7 +177,7 @@ function emitDot(
       pushDouble(w, pool, LOW);
       w.op("f64Sub");
       w.set(locals.a);
-      for (let j = 0; j < LIMBS; j++) multiply(i + j, () => pushDouble(w, pool, P_LIMBS[j] ?? 0));
+      for (let j = 0; j < LIMBS; j++) multiply(i + j, () => pushDouble(w, pool, modulus.limbs[j] ?? 0));
     }
     carry(i);
   }
@@ -197,7 +199,7 @@ function emitDot(
   w.op("i64Add");
   pushDouble(w, pool, LOW);
   w.op("f64Sub");
-  pushDouble(w, pool, Number(1n << BigInt(LIMB_BITS * (LIMBS - 1))) / Number(P));
+  pushDouble(w, pool, Number(1n << BigInt(LIMB_BITS * (LIMBS - 1))) / Number(modulus.order));
   pushDouble(w, pool, LOW);
   w.op("f64Madd");
   pushDouble(w, pool, LOW);
@@ -206,7 +208,7 @@ function emitDot(
   for (let i = 0; i < LIMBS; i++) {
     accumulate(LIMBS + i, bitsOf(LOW), () => {
       w.get(quotient);
-      pushDouble(w, pool, P_LIMBS[i] ?? 0);
+      pushDouble(w, pool, modulus.limbs[i] ?? 0);
       pushDouble(w, pool, LOW);
       w.op("f64Nmadd");
     });
@@ -235,12 +237,13 @@ export type Dot = {
 /** Emits a reduction; a trial finds what its accumulators have to start from. */
 export function dot(w: FunctionWriter, pool: Pool, locals: Locals, it: (w: FunctionWriter) => Dot): void {
   const trial = writeFunction(16);
-  const biases = emitDot(trial, createPool(0), locals, [], it(trial));
+  const biases = emitDot(trial, createPool(0, pool.modulus), locals, [], it(trial));
   emitDot(w, pool, locals, biases, it(w));
 }
 
 /** Emits the carries and the multiple of p that make a sum of up to four units normal. */
 export function emitNormal(w: FunctionWriter, pool: Pool, limbs: readonly Local[], temporary: Local): void {
+  const { modulus } = pool;
   const round = (pushValue: () => void, scale: number): void => {
     pushValue();
     pushDouble(w, pool, scale);
@@ -251,10 +254,10 @@ export function emitNormal(w: FunctionWriter, pool: Pool, limbs: readonly Local[
     w.set(temporary);
   };
   const limb = (i: number): Local => limbs[i] as Local;
-  round(() => w.get(limb(LIMBS - 1)), Number(1n << BigInt(LIMB_BITS * (LIMBS - 1))) / Number(P));
+  round(() => w.get(limb(LIMBS - 1)), Number(1n << BigInt(LIMB_BITS * (LIMBS - 1))) / Number(modulus.order));
   for (let i = 0; i < LIMBS; i++) {
     w.get(temporary);
-    pushDouble(w, pool, P_LIMBS[i] ?? 0);
+    pushDouble(w, pool, modulus.limbs[i] ?? 0);
     w.get(limb(i));
     w.op("f64Nmadd");
     w.set(limb(i));

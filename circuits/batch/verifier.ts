@@ -1,6 +1,7 @@
 /**
  * Verifies batches of proofs: decodes strictly, checks them all in one equation, finds the culprits if it does
- * not hold. Called by verify-worker.ts, tests and the bench; Node only, blocking.
+ * not hold. Called by verify-worker.ts, the prover, tests and the bench; browser safe,
+ * blocking.
  *
  * The verdict on a proof depends on its key, signals and bytes alone, but for the chance of 2^-128 that a
  * random coefficient hides a wrong one. reference.ts answers the same, slowly.

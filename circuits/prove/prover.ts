@@ -9,6 +9,7 @@ import { extname } from "node:path";
 import { FaultError, invariant } from "../../consensus/primitives/faults.ts";
 import type { CircuitInputs } from "../gradient/witness.ts";
 import { startThread, type Thread } from "../thread.ts";
+import { FELL_BACK, type Proved } from "./engine.ts";
 import type { KeyFile, ProverReply, ProverRequest } from "./worker.ts";
 
 export type { KeyFile } from "./worker.ts";
@@ -20,6 +21,8 @@ export type ProverOptions = {
   readonly zkey: KeyFile;
   /** Silence after which a proof is given up. Default 60 s; the longest silent step takes about 1 s. */
   readonly stallMs?: number;
+  /** Told when our own prover failed and snarkjs goes on in its place. Default: a warning of the process. */
+  readonly onFallback?: () => void;
 };
 
 export type ProveOptions = {
@@ -28,12 +31,8 @@ export type ProveOptions = {
   readonly onProgress?: (percent: number) => void;
 };
 
-export type Proof = {
-  /** 128 bytes, see proof.ts. */
-  readonly proof: Uint8Array;
-  /** Outputs, then public inputs, in the circuit's order. */
-  readonly publicSignals: bigint[];
-};
+/** 128 bytes, see proof.ts; and outputs, then public inputs, in the circuit's order. */
+export type Proof = Proved;
 
 export type Prover = {
   /** @throws `circuit/witness-failed`, `prover/cancelled`, `prover/stalled`, `prover/busy` */
@@ -47,7 +46,10 @@ const QUEUE_MAX = 64;
 
 type ProverThread = Thread<ProverRequest, ProverReply>;
 
-export function createProver({ wasm, zkey, stallMs = STALL_MS }: ProverOptions): Prover {
+const warn = (): void =>
+  process.emitWarning("The fast prover failed on this machine; proofs are made by snarkjs from now on.");
+
+export function createProver({ wasm, zkey, stallMs = STALL_MS, onFallback = warn }: ProverOptions): Prover {
   const script = new URL(`./worker${extname(import.meta.filename)}`, import.meta.url);
   const stopping = new AbortController();
   let thread: ProverThread | undefined;
@@ -90,6 +92,7 @@ export function createProver({ wasm, zkey, stallMs = STALL_MS }: ProverOptions):
     cancel.addEventListener("abort", onAbort);
     const report = (percent: unknown): void => {
       watch.refresh();
+      if (percent === FELL_BACK) onFallback();
       if (ended !== undefined || typeof percent !== "number" || percent <= highest) return;
       highest = percent;
       onProgress(percent);
