@@ -16,7 +16,7 @@ import {
 } from "../consensus/state/checks.ts";
 import type { Context } from "../consensus/state/context.ts";
 import { getAccount } from "../consensus/state/maps.ts";
-import { nullifierOf, type Submission, submissionRoot } from "../consensus/types/submission.ts";
+import { type Submission, submissionContentRoot } from "../consensus/types/submission.ts";
 import { addressOf, SELECTOR, type Transaction, transactionId } from "../consensus/types/transaction.ts";
 import { createBuckets } from "./buckets.ts";
 import type { Chain } from "./chain.ts";
@@ -62,7 +62,8 @@ const ignore = (it: Fault): Verdict => ({ kind: "ignore", fault: it });
 export function createAdmission(components: AdmissionComponents) {
   const { chain, mempool, verification, network, limits, onRejected, onPooled } = components;
   const { params } = chain;
-  const inHand = new Map<string, Promise<Verdict>>();
+  /** By the root of all bytes. */
+  const inHand = new Map<string, { readonly submission: Submission; readonly verdict: Promise<Verdict> }>();
   /** How many of them are each peer's, and each slot's. */
   const ofPeers = createCounts();
   const ofSlots = createCounts();
@@ -144,26 +145,20 @@ export function createAdmission(components: AdmissionComponents) {
 
   /** Idempotent: the same submission again, pooled or in hand, gets the same answer. */
   const admitSubmission = (submission: Submission, from: string | undefined): Promise<Verdict> => {
-    const root = toHex(submissionRoot(chain.chain, submission)) + toHex(submission.signature);
-    const running = inHand.get(root);
-    if (running !== undefined) return running;
-    const pooled = mempool.submission(toHex(nullifierOf(submission)));
-    if (
-      pooled !== undefined &&
-      toHex(pooled.submission.signature) + pooled.root === toHex(submission.signature) + root.slice(0, 66)
-    ) {
-      return Promise.resolve(ACCEPT);
-    }
+    const root = submissionContentRoot(submission);
+    const running = inHand.get(toHex(root));
+    if (running !== undefined) return running.verdict;
+    if (mempool.submissionByRoot(root) !== undefined) return Promise.resolve(ACCEPT);
     const isFull =
       from === undefined
         ? inHand.size >= IN_HAND_MAX
         : inHand.size >= IN_HAND_OF_PEERS_MAX || ofPeers.of(from) >= IN_HAND_OF_PEER_MAX;
     if (isFull) return Promise.resolve(ignore(fault("rpc/busy", { inHand: inHand.size })));
-    const started = ofPeers
+    const verdict = ofPeers
       .during(from ?? "", () => judge(submission, from))
-      .finally(() => inHand.delete(root));
-    inHand.set(root, started);
-    return started;
+      .finally(() => inHand.delete(toHex(root)));
+    inHand.set(toHex(root), { submission, verdict });
+    return verdict;
   };
 
   /** Any transaction. Evidence is verified first: a block with unfounded evidence would be invalid. */
@@ -199,6 +194,8 @@ export function createAdmission(components: AdmissionComponents) {
     admitSubmission: (submission: Submission, from?: string): Promise<Verdict> =>
       limited(from, () => admitSubmission(submission, from)),
     admitTransaction,
+    /** One that has come but has no verdict yet: a block may name it before this node has verified it. */
+    submissionInHand: (root: Uint8Array): Submission | undefined => inHand.get(toHex(root))?.submission,
     admit: (transaction: Transaction, from?: string): Promise<Verdict> =>
       limited(from, () => admit(transaction, from)),
   };

@@ -12,6 +12,7 @@ import { type Certificate, verifyCertificate } from "../consensus/types/certific
 import { VoteKind } from "../consensus/types/vote.ts";
 import type { Chain } from "./chain.ts";
 import type { Log } from "./log.ts";
+import { partsOf } from "./network/compact.ts";
 import {
   BLOCKS_PER_RESPONSE_MAX,
   RESPONSE_BYTES_MAX,
@@ -211,6 +212,12 @@ export function createAnswers(
           kind: "block-by-hash",
           block: chain.find(request.hash)?.block ?? store.blockByHash(request.hash),
         };
+      case "parts": {
+        // From the block itself: what was in the pool may be gone from there.
+        const block = chain.find(request.hash)?.block ?? store.blockByHash(request.hash);
+        const parts = block === undefined ? undefined : partsOf(block, request);
+        return parts === undefined ? undefined : { kind: "parts", ...parts };
+      }
       case "certificates": {
         const { epoch, fromView, toView } = request;
         return { kind: "certificates", certificates: await store.certificates(epoch, fromView, toView) };

@@ -14,6 +14,7 @@ import { createAdmission } from "./admission.ts";
 import { createAnswers, createCatchUp } from "./catch-up.ts";
 import { type FinalizedEvent, openChain } from "./chain.ts";
 import { createChanges } from "./changes.ts";
+import { createAssembler } from "./compact.ts";
 import type { NodeConfig } from "./config.ts";
 import { createDriver } from "./driver.ts";
 import { createEvidencePool } from "./evidence.ts";
@@ -159,6 +160,7 @@ export async function startNode(
       onVote: (vote, from) => driver.onVote(vote, from),
       onCertificate: (certificate, from) => driver.onCertificate(certificate, from),
       onProposal: (proposal, from) => driver.onProposal(proposal, from),
+      onCompactProposal: (proposal, from) => driver.onCompactProposal(proposal, from),
       async onTransaction(transaction, from) {
         const verdict = await admission.admit(transaction, from.peerId);
         if (verdict.kind === "reject")
@@ -195,6 +197,17 @@ export async function startNode(
     },
     onPooled: () => changes.notify(),
   });
+  const assembler = createAssembler({
+    chain,
+    store,
+    pool: {
+      transaction: (root) => mempool.transactionByRoot(root),
+      submission: (root) => mempool.submissionByRoot(root) ?? admission.submissionInHand(root),
+    },
+    network,
+    log,
+    view: () => driver.view(),
+  });
   const evidence = createEvidencePool({ chain, network, log });
   const witness = createWitness({ chain, store, evidence, log });
   const halt = createHalt(dir, { store, log });
@@ -209,6 +222,7 @@ export async function startNode(
     witness,
     halt,
     lag,
+    assembler,
     log,
     wasBehindSince: (sinceMs) => catchUp.wasBehindSince(sinceMs),
     onBehind: () => catchUp.start(),
@@ -273,6 +287,7 @@ export async function startNode(
       driver.stop();
       catchUp.stop();
       lag.stop();
+      assembler.stop();
       chain.stop();
       await network.stop();
       await verifier.stop();

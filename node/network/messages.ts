@@ -5,7 +5,7 @@
  */
 import { ContainerType, ListCompositeType, NoneType, UnionType, type ValueOf } from "@chainsafe/ssz";
 import type { Epoch, Height, View } from "../../consensus/primitives/units.ts";
-import { type Block, BlockType, type Proposal, ProposalType } from "../../consensus/types/block.ts";
+import { type Block, BlockType } from "../../consensus/types/block.ts";
 import {
   type Certificate,
   CertificateType,
@@ -26,6 +26,14 @@ import {
 import { type Submission, SubmissionType } from "../../consensus/types/submission.ts";
 import { type Transaction, TransactionType } from "../../consensus/types/transaction.ts";
 import { type Vote, VoteType } from "../../consensus/types/vote.ts";
+import {
+  type Parts,
+  type PartsRequest,
+  PartsRequestType,
+  PartsType,
+  partsRequestOf,
+  partsRequestValue,
+} from "./compact.ts";
 
 const KIB = 1024;
 /** The largest frame of each protocol; what is larger closes the stream before it is read. */
@@ -74,7 +82,6 @@ export const decodeVotesMessage = (bytes: Uint8Array): VotesMessage | undefined 
 export const encodePoolMessage = encoder<PoolMessage>(PoolUnion);
 export const decodePoolMessage = (bytes: Uint8Array): PoolMessage | undefined =>
   decode(PoolUnion, bytes) as PoolMessage | undefined;
-export const encodeProposal = encoder<Proposal>(ProposalType);
 
 export type Request =
   /** How far the peer is. */
@@ -84,7 +91,9 @@ export type Request =
   /** Any block that the peer knows, final or speculative. */
   | { readonly kind: "block-by-hash"; readonly hash: Uint8Array }
   /** Certificates of all kinds, both ends included, ascending. */
-  | { readonly kind: "certificates"; readonly epoch: Epoch; readonly fromView: View; readonly toView: View };
+  | { readonly kind: "certificates"; readonly epoch: Epoch; readonly fromView: View; readonly toView: View }
+  /** Parts of a block that the peer has proposed. */
+  | ({ readonly kind: "parts" } & PartsRequest);
 
 export type Response =
   | {
@@ -100,7 +109,9 @@ export type Response =
       readonly certificate: Certificate | undefined;
     }
   | { readonly kind: "block-by-hash"; readonly block: Block | undefined }
-  | { readonly kind: "certificates"; readonly certificates: readonly Certificate[] };
+  | { readonly kind: "certificates"; readonly certificates: readonly Certificate[] }
+  /** In the order asked for, all of them. */
+  | ({ readonly kind: "parts" } & Parts);
 
 export type ResponseTo<R extends Request> = Extract<Response, { kind: R["kind"] }>;
 
@@ -111,13 +122,20 @@ const CertificatesRequestType = new ContainerType({ epoch: EpochType, fromView: 
 const RequestFrameType = new ContainerType({
   /** Chosen by whoever asks, repeated in the answer. */
   id: uint32,
-  body: new UnionType([NOTHING, BlocksRequestType, BlockRequestType, CertificatesRequestType]),
+  body: new UnionType([
+    NOTHING,
+    BlocksRequestType,
+    BlockRequestType,
+    CertificatesRequestType,
+    PartsRequestType,
+  ]),
 });
 type RequestBody =
   | { readonly selector: 0; readonly value: null }
   | { readonly selector: 1; readonly value: ValueOf<typeof BlocksRequestType> }
   | { readonly selector: 2; readonly value: ValueOf<typeof BlockRequestType> }
-  | { readonly selector: 3; readonly value: ValueOf<typeof CertificatesRequestType> };
+  | { readonly selector: 3; readonly value: ValueOf<typeof CertificatesRequestType> }
+  | { readonly selector: 4; readonly value: ReturnType<typeof partsRequestValue> };
 
 const TipType = new ContainerType({ height: HeightType, epoch: EpochType, finalizedHash: Bytes32 });
 const BlocksType = new ContainerType({
@@ -131,14 +149,15 @@ const CertificatesType = new ContainerType({
 const ResponseFrameType = new ContainerType({
   id: uint32,
   /** Selector 0: no answer. */
-  body: new UnionType([NOTHING, TipType, BlocksType, OptionalBlockType, CertificatesType]),
+  body: new UnionType([NOTHING, TipType, BlocksType, OptionalBlockType, CertificatesType, PartsType]),
 });
 type ResponseBody =
   | { readonly selector: 0; readonly value: null }
   | { readonly selector: 1; readonly value: ValueOf<typeof TipType> }
   | { readonly selector: 2; readonly value: { blocks: Block[]; certificate: Certificate[] } }
   | { readonly selector: 3; readonly value: { block: Block[] } }
-  | { readonly selector: 4; readonly value: { certificates: Certificate[] } };
+  | { readonly selector: 4; readonly value: { certificates: Certificate[] } }
+  | { readonly selector: 5; readonly value: Parts };
 
 type Framed<T> = { readonly id: number; readonly body: T };
 const encodeRequestFrame = encoder<Framed<RequestBody>>(RequestFrameType);
@@ -154,6 +173,8 @@ export function encodeRequest(id: number, request: Request): Uint8Array {
       return encodeRequestFrame({ id, body: { selector: 2, value: request } });
     case "certificates":
       return encodeRequestFrame({ id, body: { selector: 3, value: request } });
+    case "parts":
+      return encodeRequestFrame({ id, body: { selector: 4, value: partsRequestValue(request) } });
   }
 }
 
@@ -170,6 +191,8 @@ export function decodeRequest(bytes: Uint8Array): { id: number; request: Request
       return { id, request: { kind: "block-by-hash", ...body.value } };
     case 3:
       return { id, request: { kind: "certificates", ...body.value } };
+    case 4:
+      return { id, request: { kind: "parts", ...partsRequestOf(body.value) } };
   }
 }
 
@@ -195,6 +218,8 @@ export function encodeResponse(id: number, response: Response | undefined): Uint
         id,
         body: { selector: 4, value: { certificates: [...response.certificates] } },
       });
+    case "parts":
+      return encodeResponseFrame({ id, body: { selector: 5, value: response } });
   }
 }
 
@@ -219,5 +244,7 @@ export function decodeResponse(
       return { id, response: { kind: "block-by-hash", block: body.value.block[0] } };
     case 4:
       return { id, response: { kind: "certificates", ...body.value } };
+    case 5:
+      return { id, response: { kind: "parts", ...body.value } };
   }
 }

@@ -7,7 +7,7 @@
  * | protocol                 | carries                               | queue to each peer |
  * |--------------------------|---------------------------------------|--------------------|
  * | /zkp/<chain id>/votes/1  | hello, votes, certificates            | 1024 frames        |
- * | /zkp/<chain id>/blocks/1 | proposals                             | 8 MiB              |
+ * | /zkp/<chain id>/blocks/1 | proposals, whole or compact           | 8 MiB              |
  * | /zkp/<chain id>/pool/1   | transactions, submissions             | 1024 frames, 4 MiB |
  * | /zkp/<chain id>/sync/1   | requests, and their answers coming back | 64 requests      |
  *
@@ -16,13 +16,14 @@
 import type { Connection, Libp2p, PeerId, PrivateKey, Stream } from "@libp2p/interface";
 import { equalBytes, toHex } from "../../consensus/primitives/bytes.ts";
 import { FaultError } from "../../consensus/primitives/faults.ts";
-import { decodeProposal, type Proposal } from "../../consensus/types/block.ts";
+import type { Proposal } from "../../consensus/types/block.ts";
 import type { Certificate } from "../../consensus/types/certificate.ts";
 import type { Evidence } from "../../consensus/types/evidence.ts";
 import type { Submission } from "../../consensus/types/submission.ts";
 import type { Transaction } from "../../consensus/types/transaction.ts";
 import type { Vote } from "../../consensus/types/vote.ts";
 import type { Log } from "../log.ts";
+import { type CompactProposal, decodeBlocksMessage, encodeProposal, encodeWhole } from "./compact.ts";
 import { encodeFrame, readFrames } from "./frames.ts";
 import { isHello } from "./hello.ts";
 import { createDialler, createHost, type Dialler, isOpen, parseTarget, startHost } from "./host.ts";
@@ -31,7 +32,6 @@ import {
   decodePoolMessage,
   decodeVotesMessage,
   encodePoolMessage,
-  encodeProposal,
   encodeVotesMessage,
   FRAME_BYTES_MAX,
   type Hello,
@@ -74,6 +74,8 @@ export type NetworkComponents = {
   onVote(vote: Vote, from: PeerInfo): void;
   onCertificate(certificate: Certificate, from: PeerInfo): void;
   onProposal(proposal: Proposal, from: PeerInfo): void;
+  /** Its names are those of its header. */
+  onCompactProposal(proposal: CompactProposal, from: PeerInfo): void;
   /** At most 64 promises of a peer are pending; meanwhile its stream is paused. */
   onTransaction(transaction: Transaction, from: PeerInfo): void | Promise<void>;
   onSubmission(submission: Submission, from: PeerInfo): void | Promise<void>;
@@ -185,9 +187,10 @@ export async function createNetwork(options: NetworkOptions, components: Network
     }
   };
   const onBlocksMessage = (link: Link, bytes: Uint8Array): boolean => {
-    const proposal = decodeProposal(bytes);
-    if (proposal === undefined) return false;
-    components.onProposal(proposal, link.info);
+    const message = decodeBlocksMessage(bytes);
+    if (message === undefined) return false;
+    if (message.selector === 0) components.onProposal(message.value, link.info);
+    else components.onCompactProposal(message.value, link.info);
     return true;
   };
   const onPoolMessage = (link: Link, bytes: Uint8Array): boolean | Promise<void> => {
@@ -279,13 +282,14 @@ export async function createNetwork(options: NetworkOptions, components: Network
     },
     sendVote: (vote: Vote): void => toAll("votes", voteMessage(vote)),
     sendCertificate: (certificate: Certificate): void => toAll("votes", certificateMessage(certificate)),
+    /** Compact where that saves something: the others hold most of it in their pools. */
     sendProposal: (proposal: Proposal): void => toAll("blocks", encodeProposal(proposal)),
     /** The three to one peer; false if it is not connected or its queue lost a frame. */
     sendVoteTo: (peerId: string, vote: Vote): boolean => toOne("votes", peerId, voteMessage(vote)),
     sendCertificateTo: (peerId: string, certificate: Certificate): boolean =>
       toOne("votes", peerId, certificateMessage(certificate)),
     sendProposalTo: (peerId: string, proposal: Proposal): boolean =>
-      toOne("blocks", peerId, encodeProposal(proposal)),
+      toOne("blocks", peerId, encodeWhole(proposal)),
     sendTransaction: (transaction: Transaction, exceptPeerId?: string): void =>
       toAll("pool", encodePoolMessage({ selector: 0, value: transaction }), exceptPeerId),
     sendSubmission: (submission: Submission, exceptPeerId?: string): void =>

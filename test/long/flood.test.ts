@@ -168,6 +168,7 @@ async function floodAsPeer(address: string, signal: AbortSignal): Promise<void> 
       onVote() {},
       onCertificate() {},
       onProposal() {},
+      onCompactProposal() {},
       onTransaction() {},
       onSubmission() {},
       onEvidence() {},

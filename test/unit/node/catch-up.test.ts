@@ -1,7 +1,7 @@
 /** Catch-up: which runs of blocks are taken, and what is answered to others who catch up. */
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import type { Block } from "../../../consensus/types/block.ts";
+import { type Block, blockHash } from "../../../consensus/types/block.ts";
 import type { Certificate } from "../../../consensus/types/certificate.ts";
 import { VoteKind } from "../../../consensus/types/vote.ts";
 import { createAnswers, createCatchUp } from "../../../node/catch-up.ts";
@@ -219,5 +219,20 @@ describe("what others are answered", () => {
       kind: "block-by-hash",
       block: undefined,
     });
+  });
+
+  test("are the parts of a final block, long after the pool has dropped them", async (t) => {
+    const answers = await serve(t);
+    const block = blocks.find(({ body }) => body.submissions.length > 1);
+    assert.ok(block !== undefined && blocks.indexOf(block) < blocks.length - 2, "it is not the tip");
+    const hash = blockHash(block.header);
+    assert.deepEqual(await answers({ kind: "parts", hash, transactions: [], submissions: [1] }), {
+      kind: "parts",
+      transactions: [],
+      submissions: [block.body.submissions[1]],
+    });
+    const beyond = { kind: "parts", hash, transactions: [0], submissions: [999] } as const;
+    assert.equal(await answers(beyond), undefined);
+    assert.equal(await answers({ ...beyond, hash: new Uint8Array(32) }), undefined);
   });
 });
