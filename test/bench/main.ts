@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   transition: () => import("./transition.ts"),
   settle: () => import("./settle.ts"),
   sync: () => import("./sync.ts"),
+  blocks: () => import("./blocks.ts"),
 };
 
 type Line = Figure & { readonly machine: string };
