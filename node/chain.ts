@@ -24,6 +24,7 @@ import type { ValidatorSet } from "../consensus/types/validator-set.ts";
 import type { Genesis } from "../genesis/state.ts";
 import type { Log } from "./log.ts";
 import { receiptOps } from "./receipts.ts";
+import type { Scoring } from "./scoring.ts";
 import type { StoreOp } from "./store/ops.ts";
 import type { Store } from "./store/store.ts";
 import type { Verification } from "./verification.ts";
@@ -53,6 +54,8 @@ export type ChainComponents = {
     "head" | "write" | "blockAt" | "blockByHash" | "finalizationAt" | "snapshot" | "snapshotHeights"
   >;
   readonly verification: Pick<Verification, "verifyChecks">;
+  /** Scores rounds ahead of the block that needs them; without it that block does. */
+  readonly scoring?: Pick<Scoring, "prepare" | "score">;
   readonly log: Log;
   /** A verdict that came after "pending". */
   onChecked(hash: Uint8Array, verdict: CheckVerdict): void;
@@ -64,7 +67,7 @@ export type Chain = Awaited<ReturnType<typeof openChain>>;
 const NOTHING: BlockReceipt = { transactions: [], submissions: [], epoch: undefined };
 
 export async function openChain(genesis: Genesis, components: ChainComponents) {
-  const { store, verification, log, onChecked, onFinalized } = components;
+  const { store, verification, scoring, log, onChecked, onFinalized } = components;
   const { params } = genesis;
 
   const executed = (
@@ -131,6 +134,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
   const add = (it: Executed): void => {
     if (tree.size >= TREE_MAX) tree.delete(tree.keys().next().value ?? "");
     tree.set(toHex(it.hash), it);
+    scoring?.prepare(it.state, params);
     const children = orphans.get(toHex(it.hash));
     orphans.delete(toHex(it.hash));
     for (const block of children?.values() ?? []) again(block);
@@ -185,7 +189,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     const verifying = verification
       .verifyChecks(checks)
       .catch((error: unknown) => ({ failed: String(error) }));
-    const applied = applyBlock(parentOf(parent), block, params);
+    const applied = applyBlock(parentOf(parent), block, params, scoring?.score);
     const verified = await verifying;
     if (verified !== undefined && "failed" in verified) {
       log.error({ error: verified.failed }, "proofs of a block could not be verified; trying again");
@@ -282,6 +286,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     params,
     chain: genesis.chain,
     genesisRoot: genesis.root,
+    score: scoring?.score,
     check,
     find,
     /** An own block: valid by construction. */

@@ -23,9 +23,17 @@ const PER_SENDER_MAX = 64;
 export type Expired = { readonly submissions: readonly string[]; readonly transactions: readonly string[] };
 export type Mempool = ReturnType<typeof createMempool>;
 
+/** Data and slot of a submission, within its task and epoch. */
+const tagOf = ({ task, epoch, outputs }: Submission): string =>
+  `${toHex(task)} ${epoch} ${toHex(outputs[1] ?? new Uint8Array(32))}`;
+const slotOf = ({ task, epoch, slot }: Submission): string => `${toHex(task)} ${epoch} ${slot}`;
+
 export function createMempool(params: Params, chain: Uint8Array) {
   const submissions = new Map<string, Submission>();
   const transactions = new Map<string, Transaction>();
+  /** What pooled submissions forbid: the data they used, and the slots they fill, by task and epoch. */
+  const tags = new Set<string>();
+  const slots = new Set<string>();
   /** Both by the root of all their bytes, as a compact proposal names them. */
   const contents = {
     submissions: new Map<string, Submission>(),
@@ -54,6 +62,8 @@ export function createMempool(params: Params, chain: Uint8Array) {
     if (submission === undefined) return;
     submissions.delete(id);
     contents.submissions.delete(toHex(submissionContentRoot(submission)));
+    tags.delete(tagOf(submission));
+    slots.delete(slotOf(submission));
   };
 
   return {
@@ -71,21 +81,20 @@ export function createMempool(params: Params, chain: Uint8Array) {
 
     /** What a pooled submission forbids to another one. */
     conflict(submission: Submission): Fault | undefined {
-      const tag = toHex(submission.outputs[1] ?? new Uint8Array(32));
-      const task = toHex(submission.task);
       if (submissions.has(toHex(nullifierOf(submission)))) return fault("submission/nullifier-spent");
-      for (const other of submissions.values()) {
-        if (other.epoch !== submission.epoch || toHex(other.task) !== task) continue;
-        if (toHex(other.outputs[1] ?? new Uint8Array(32)) === tag) return fault("submission/data-tag-seen");
-        if (other.slot === submission.slot) return fault("submission/slot-filled", { slot: other.slot });
-      }
+      if (tags.has(tagOf(submission))) return fault("submission/data-tag-seen");
+      if (slots.has(slotOf(submission))) return fault("submission/slot-filled", { slot: submission.slot });
       return undefined;
     },
 
     addSubmission(submission: Submission): Fault | undefined {
       if (submissions.size >= SUBMISSIONS_MAX) return fault("rpc/busy", { pooled: submissions.size });
-      submissions.set(toHex(nullifierOf(submission)), submission);
+      const id = toHex(nullifierOf(submission));
+      removeSubmission(id);
+      submissions.set(id, submission);
       contents.submissions.set(toHex(submissionContentRoot(submission)), submission);
+      tags.add(tagOf(submission));
+      slots.add(slotOf(submission));
       return undefined;
     },
 

@@ -30,6 +30,7 @@ import type { ProofRecord } from "./receipts.ts";
 import { createRelayLimits } from "./relay-limits.ts";
 import { createMethods } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/server.ts";
+import { createScoring } from "./scoring.ts";
 import { createSigner } from "./signer.ts";
 import { nodeStatus } from "./status.ts";
 import { openStore } from "./store/store.ts";
@@ -136,9 +137,11 @@ export async function startNode(
     changes.notify();
   };
 
+  const scoring = createScoring({ log });
   const chain = await openChain(genesis, {
     store,
     verification,
+    scoring,
     log,
     onChecked: (hash, verdict) => driver.onChecked(hash, verdict),
     onFinalized,
@@ -290,6 +293,7 @@ export async function startNode(
       assembler.stop();
       chain.stop();
       await network.stop();
+      await scoring.stop();
       await verifier.stop();
       await store.close();
     },
