@@ -26,7 +26,10 @@ import type { Verification } from "./verification.ts";
 
 /** Nonces further ahead than this are refused: a queue of one sender is bounded. */
 const NONCE_AHEAD_MAX = 64;
-/** Proofs under verification at once; more are told to come back. Some places are never a peer's. */
+/**
+ * Proofs under verification at once; more are told to come back. What comes by RPC and what peers send have
+ * places of their own: peers do not send again what finds none.
+ */
 const IN_HAND_MAX = 256;
 const IN_HAND_OF_PEERS_MAX = 192;
 const IN_HAND_OF_PEER_MAX = 64;
@@ -151,8 +154,8 @@ export function createAdmission(components: AdmissionComponents) {
     if (mempool.submissionByRoot(root) !== undefined) return Promise.resolve(ACCEPT);
     const isFull =
       from === undefined
-        ? inHand.size >= IN_HAND_MAX
-        : inHand.size >= IN_HAND_OF_PEERS_MAX || ofPeers.of(from) >= IN_HAND_OF_PEER_MAX;
+        ? ofPeers.of("") >= IN_HAND_MAX
+        : ofPeers.all() - ofPeers.of("") >= IN_HAND_OF_PEERS_MAX || ofPeers.of(from) >= IN_HAND_OF_PEER_MAX;
     if (isFull) return Promise.resolve(ignore(fault("rpc/busy", { inHand: inHand.size })));
     const verdict = ofPeers
       .during(from ?? "", () => judge(submission, from))
@@ -205,13 +208,17 @@ export function createAdmission(components: AdmissionComponents) {
 function createCounts() {
   const counts = new Map<string, number>();
   const of = (key: string): number => counts.get(key) ?? 0;
+  let all = 0;
   return {
     of,
+    all: (): number => all,
     async during<T>(key: string, run: () => Promise<T>): Promise<T> {
       counts.set(key, of(key) + 1);
+      all += 1;
       try {
         return await run();
       } finally {
+        all -= 1;
         if (of(key) > 1) counts.set(key, of(key) - 1);
         else counts.delete(key);
       }

@@ -27,11 +27,14 @@ import { receiptOps } from "./receipts.ts";
 import type { Scoring } from "./scoring.ts";
 import type { StoreOp } from "./store/ops.ts";
 import type { Store } from "./store/store.ts";
+import { aTurn } from "./turns.ts";
 import type { Verification } from "./verification.ts";
 
 /** Blocks above the finalized tip that are kept, and blocks that may wait for a parent or for their time. */
 const TREE_MAX = 256;
 const WAITING_MAX = 256;
+/** From so many transactions and submissions on, other events get their turn between the steps of a block's check. */
+const LARGE = 64;
 /** How long to wait before asking again when the machine itself failed, not the block. */
 const RETRY_MS = 250;
 
@@ -189,6 +192,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     const verifying = verification
       .verifyChecks(checks)
       .catch((error: unknown) => ({ failed: String(error) }));
+    if (block.body.submissions.length + block.body.transactions.length >= LARGE) await aTurn();
     const applied = applyBlock(parentOf(parent), block, params, scoring?.score);
     const verified = await verifying;
     if (verified !== undefined && "failed" in verified) {

@@ -13,6 +13,7 @@ import { scoreInputOf } from "../consensus/state/settle-epoch.ts";
 import type { State } from "../consensus/state/state.ts";
 import { type Score, type ScoreInput, scoreRound } from "../consensus/work/score.ts";
 import type { Log } from "./log.ts";
+import { aTurn } from "./turns.ts";
 
 /** Rounds of a few forks of an epoch; the oldest go. */
 const SCORES_MAX = 64;
@@ -37,7 +38,7 @@ export function createScoring({ log }: { readonly log: Log }) {
     running = true;
     for (let next = waiting.shift(); next !== undefined && !stopped; next = waiting.shift()) {
       // A round's input takes a moment to make: other events in between.
-      await new Promise((resolve) => setImmediate(resolve));
+      await aTurn();
       try {
         const input = next();
         if (input === undefined) continue;

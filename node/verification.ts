@@ -13,8 +13,11 @@ import { toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, fault } from "../consensus/primitives/faults.ts";
 import type { BlsCheck, Checks, Ed25519Check, SubmissionChecks } from "../consensus/state/checks.ts";
 import { verifyEd25519 } from "./keys.ts";
+import { aTurn } from "./turns.ts";
 
 const REMEMBERED_MAX = 16_384;
+/** Signatures of a block that are verified before other events get their turn: a few milliseconds. */
+const SIGNATURES_AT_ONCE = 32;
 
 export type VerificationOptions = {
   /** Verification keys of the chain's catalogue, by hex of their hash. */
@@ -73,9 +76,16 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     return answers;
   };
 
-  /** Cheap checks first, then all remaining proofs. */
-  const verifySubmissions = (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> =>
-    verifyProofs(checks, checks.map(verifySigner));
+  /** Cheap checks first, then all remaining proofs. A thousand signatures take a tenth of a second: others get their turn. */
+  const verifySubmissions = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
+    const unsigned: (Fault | undefined)[] = [];
+    let verified = 0;
+    for (const check of checks) {
+      if (!isKnown(check.id, check.ed25519.signature) && ++verified % SIGNATURES_AT_ONCE === 0) await aTurn();
+      unsigned.push(verifySigner(check));
+    }
+    return verifyProofs(checks, unsigned);
+  };
 
   /** Evidence against a pod holds if the signature is the pod's and the proof is false. */
   const verifyEvidence = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {

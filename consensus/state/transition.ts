@@ -18,6 +18,7 @@ import { applySubmission } from "./apply-submission.ts";
 import { applyTransaction } from "./apply-transaction.ts";
 import type { Context, Scorer } from "./context.ts";
 import { closeSubmissions } from "./draws.ts";
+import { inheritMemo } from "./rounds-memo.ts";
 import { type EpochReceipt, settleEpoch } from "./settle-epoch.ts";
 import { applyEvidence } from "./slashing.ts";
 import { fork, RECENT_BLOCKS, type State, stateRoot } from "./state.ts";
@@ -150,6 +151,7 @@ export function applyBlock(parent: Parent, block: Block, params: Params, score?:
   const wrong = checkHeader(parent, block, params);
   if (wrong !== undefined) return wrong;
   const state = fork(parent.state);
+  inheritMemo(parent.state, state);
   const receipt = applyBody(state, block.header, block.body, params, score);
   if ("code" in receipt) return receipt;
   if (!equalBytes(stateRoot(state), block.header.stateRoot)) return fault("block/state-root");
@@ -182,6 +184,7 @@ export function buildBlock(
   score?: Scorer,
 ): Applied & { readonly block: Block } {
   const state = fork(parent.state);
+  inheritMemo(parent.state, state);
   const partial = {
     ...input.header,
     height: Height(parent.state.height + 1),
