@@ -22,6 +22,7 @@ import { createBuckets } from "./buckets.ts";
 import type { Chain } from "./chain.ts";
 import type { Mempool } from "./mempool.ts";
 import type { RelayLimits } from "./relay-limits.ts";
+import { createPacer } from "./turns.ts";
 import type { Verification } from "./verification.ts";
 
 /** Nonces further ahead than this are refused: a queue of one sender is bounded. */
@@ -36,6 +37,8 @@ const IN_HAND_OF_PEER_MAX = 64;
 const EVIDENCE_IN_HAND_MAX = 32;
 /** Of one slot, all signed by its pod: an honest one sends one. */
 const IN_HAND_OF_SLOT_MAX = 4;
+/** What the submissions that come together may take of this thread before votes and blocks have their turn. */
+const TURN_MS = 8;
 /** False proofs that a pod has signed; at this many it waits, and one a second is forgotten. */
 const FALSE_OF_POD_MAX = 8;
 const FALSE_FORGOTTEN_PER_SECOND = 1;
@@ -72,6 +75,7 @@ export function createAdmission(components: AdmissionComponents) {
   const ofSlots = createCounts();
   const falseProofs = createBuckets({ leakPerSecond: FALSE_FORGOTTEN_PER_SECOND });
   let evidenceInHand = 0;
+  const pace = createPacer(TURN_MS);
 
   const contextNow = (): Context => ({
     params,
@@ -80,6 +84,7 @@ export function createAdmission(components: AdmissionComponents) {
   });
 
   const judge = async (submission: Submission, from: string | undefined): Promise<Verdict> => {
+    await pace();
     const { state } = chain.tip();
     const accepted = checkSubmission(state, submission, contextNow());
     // Peers may be a block ahead or behind: what depends on the moment is nobody's fault.

@@ -16,6 +16,11 @@ import { verifyEd25519 } from "./keys.ts";
 import { aTurn } from "./turns.ts";
 
 const REMEMBERED_MAX = 16_384;
+/**
+ * How long a pooled proof waits for company: alone it costs twenty times its share of a full batch, and the next
+ * block is further away than this. A block's proofs don't wait.
+ */
+const COMPANY_MS = 25;
 /** Signatures of a block that are verified before other events get their turn: a few milliseconds. */
 const SIGNATURES_AT_ONCE = 32;
 
@@ -53,6 +58,7 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
   /** One answer a submission, in order, all proofs in one batch; whose signature is wrong says so before. */
   const verifyProofs = async (
     checks: readonly SubmissionChecks[],
+    waitMs: number,
     before: readonly (Fault | undefined)[] = [],
   ): Promise<(Fault | undefined)[]> => {
     const answers = checks.map((_, i) => before[i]);
@@ -66,7 +72,10 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
       const { publicSignals, proof } = check.proof;
       return [{ i, check, job: { vk, publicSignals, proof } }];
     });
-    const verdicts = await verifier.verify(open.map(({ job }) => job));
+    const verdicts = await verifier.verify(
+      open.map(({ job }) => job),
+      waitMs,
+    );
     for (const [at, { i, check }] of open.entries()) {
       if (verdicts[at] === true) remember(check.id, check.ed25519.signature);
       // A glance, because this thread is not to be kept busy by whoever sends bad proofs.
@@ -84,7 +93,7 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
       if (!isKnown(check.id, check.ed25519.signature) && ++verified % SIGNATURES_AT_ONCE === 0) await aTurn();
       unsigned.push(verifySigner(check));
     }
-    return verifyProofs(checks, unsigned);
+    return verifyProofs(checks, 0, unsigned);
   };
 
   /** Evidence against a pod holds if the signature is the pod's and the proof is false. */
@@ -114,7 +123,7 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     verifySigner,
     /** Of submissions whose signatures hold. */
     verifyProofs: (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> =>
-      verifyProofs(checks),
+      verifyProofs(checks, COMPANY_MS),
     verifyEvidence,
     /** A block's checks: the first fault, or undefined if all hold. */
     async verifyChecks(checks: Checks): Promise<Fault | undefined> {

@@ -188,8 +188,9 @@ async function openSlices(epoch: number): Promise<void> {
 
 for (let epoch = 0; epoch < epochs; epoch++) {
   for (;;) {
-    const status = await clientOf(0).call("chain_status", {});
-    if (Number(status.epoch) >= epoch) break;
+    // All of them: a node that is a block behind would call the proofs too early.
+    const all = await Promise.all(clients.map((client) => client.call("chain_status", {})));
+    if (all.every((status) => Number(status.epoch) >= epoch)) break;
     await pause(POLL_MS);
   }
   const [startMs, startCpuMs] = [Date.now(), cpuMs()];

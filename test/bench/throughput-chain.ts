@@ -42,7 +42,7 @@ const BOND_UNITS = BigInt(TASKS);
 const OVERRIDES = {
   blockIntervalMs: 250n,
   epochHeights: 40n,
-  submissionsMax: 1_024n,
+  submissionsMax: 512n,
   slicesPerRound: BigInt(SLICES_PER_ROUND),
   batchReuseMax: 255n,
 } as const;
