@@ -79,6 +79,9 @@ export function createScoring({ log }: { readonly log: Log }) {
       counts[known === undefined ? "computed" : "ahead"] += 1;
       return known ?? scoreRound(input);
     },
+    /** Scores that are here, and rounds that were begun. */
+    known: (): number => scores.size,
+    begun: (): number => seen.size,
     /** Rounds settled with a score from the thread, and without. */
     counts: (): Readonly<typeof counts> => counts,
     async stop(): Promise<void> {
