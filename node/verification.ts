@@ -34,11 +34,14 @@ export type Verification = ReturnType<typeof createVerification>;
 export function createVerification({ keys }: VerificationOptions, { verifier }: VerificationComponents) {
   /** Ids of transactions and submissions whose signatures and proofs hold. */
   const known = new Set<string>();
+  /** Proofs under verification, of submissions whose signatures hold: a block may name what the pool has begun. */
+  const underWay = new Map<string, Promise<boolean>>();
+  const nameOf = (id: Uint8Array, signature: Uint8Array): string => toHex(id) + toHex(signature);
   const remember = (id: Uint8Array, signature: Uint8Array): void => {
     if (known.size >= REMEMBERED_MAX) known.delete(known.values().next().value ?? "");
-    known.add(toHex(id) + toHex(signature));
+    known.add(nameOf(id, signature));
   };
-  const isKnown = (id: Uint8Array, signature: Uint8Array): boolean => known.has(toHex(id) + toHex(signature));
+  const isKnown = (id: Uint8Array, signature: Uint8Array): boolean => known.has(nameOf(id, signature));
 
   const signatureHolds = ({ publicKey, message, signature }: Ed25519Check): boolean =>
     verifyEd25519(publicKey, message, signature);
@@ -50,9 +53,36 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     return undefined;
   };
 
-  const verifySigner = ({ id, ed25519 }: SubmissionChecks): Fault | undefined => {
-    if (isKnown(id, ed25519.signature) || signatureHolds(ed25519)) return undefined;
-    return fault("submission/signature-invalid");
+  const isSignerKnown = ({ id, ed25519: { signature } }: SubmissionChecks): boolean => {
+    const name = nameOf(id, signature);
+    return known.has(name) || underWay.has(name);
+  };
+  const verifySigner = (check: SubmissionChecks): Fault | undefined =>
+    isSignerKnown(check) || signatureHolds(check.ed25519) ? undefined : fault("submission/signature-invalid");
+
+  type Open = { readonly check: SubmissionChecks; readonly vk: VerificationKey };
+  /** A verdict each. What is under way already is waited for, and no longer than `waitMs` for its company. */
+  const verdictsOf = async (open: readonly Open[], waitMs: number): Promise<boolean[]> => {
+    const names = open.map(({ check }) => nameOf(check.id, check.ed25519.signature));
+    const begun = open.map((_, at) => underWay.get(names[at] ?? ""));
+    const fresh = open.flatMap((it, at) => (begun[at] === undefined ? [{ ...it, at }] : []));
+    const verdicts = verifier.verify(
+      fresh.map(({ check: { proof }, vk }) => ({
+        vk,
+        publicSignals: proof.publicSignals,
+        proof: proof.proof,
+      })),
+      waitMs,
+    );
+    for (const [place, { at }] of fresh.entries()) {
+      const name = names[at] ?? "";
+      const verdict = verdicts.then((all) => all[place] === true).finally(() => underWay.delete(name));
+      begun[at] = verdict;
+      underWay.set(name, verdict);
+    }
+    const all = begun.map((verdict) => verdict ?? false);
+    const [, ...answers] = await Promise.all([verdicts, ...all]);
+    return answers;
   };
 
   /** One answer a submission, in order, all proofs in one batch; whose signature is wrong says so before. */
@@ -69,13 +99,9 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
         answers[i] = fault("submission/proof-invalid", { verificationKey: toHex(check.proof.vkHash) });
         return [];
       }
-      const { publicSignals, proof } = check.proof;
-      return [{ i, check, job: { vk, publicSignals, proof } }];
+      return [{ i, check, vk }];
     });
-    const verdicts = await verifier.verify(
-      open.map(({ job }) => job),
-      waitMs,
-    );
+    const verdicts = await verdictsOf(open, waitMs);
     for (const [at, { i, check }] of open.entries()) {
       if (verdicts[at] === true) remember(check.id, check.ed25519.signature);
       // A glance, because this thread is not to be kept busy by whoever sends bad proofs.
@@ -90,7 +116,7 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     const unsigned: (Fault | undefined)[] = [];
     let verified = 0;
     for (const check of checks) {
-      if (!isKnown(check.id, check.ed25519.signature) && ++verified % SIGNATURES_AT_ONCE === 0) await aTurn();
+      if (!isSignerKnown(check) && ++verified % SIGNATURES_AT_ONCE === 0) await aTurn();
       unsigned.push(verifySigner(check));
     }
     return verifyProofs(checks, 0, unsigned);

@@ -53,6 +53,21 @@ test("a slot that one fork has filled is free on its sibling and on its parent",
   assert.ok(!("code" in applySubmission(two, first, context)));
 });
 
+test("siblings with as many contributions, but not the same, are not taken for each other", () => {
+  const parent = child(state);
+  const [a, b] = [0, 1].map((slot) => submissionOf(chain, state, 0, slot));
+  assert.ok(a !== undefined && b !== undefined);
+  const both: readonly Submission[] = [a, b];
+  assert.ok(!("code" in checkSubmission(parent, a, context)));
+  const [one, two] = [child(parent), child(parent)];
+  for (const offered of both)
+    for (const at of [one, two]) assert.ok(!("code" in checkSubmission(at, offered, context)));
+  assert.ok(!("code" in applySubmission(one, a, context)));
+  assert.ok(!("code" in applySubmission(two, b, context)));
+  for (const at of [one, two])
+    for (const offered of both) assert.deepEqual(verdictOf(at, offered), verdictOf(fresh(at), offered));
+});
+
 test("what a state remembers and what is read from it afresh agree after each submission", () => {
   const all = submissionsOf(chain, state);
   const copies = all.flatMap((it) => [
