@@ -1,7 +1,7 @@
 /**
  * What the submissions of an epoch ask of the state again and again, remembered beside it: the slots' statements,
  * which are fixed from the draw to the settlement, and what a round's contributions have used. Called by
- * apply-submission.ts and by {@link fork}; nothing here is part of the state, and every answer is the state's own.
+ * apply-submission.ts and the transition; nothing here is part of the state, and every answer is the state's own.
  *
  * Statements go from a state to its forks, because they hold for the whole epoch of that history; what
  * contributions have used is each state's own, and is read again where their number isn't the one remembered.

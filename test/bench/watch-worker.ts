@@ -6,7 +6,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { isMainThread } from "node:worker_threads";
 
-const PROBE_MS = 5;
+const PROBE_MS = 10;
 const REPORT_MS = 250;
 
 /** Milliseconds of processor time so far: of the main thread, of the whole process. */
@@ -19,7 +19,7 @@ export type Watched = {
   readonly timeMs: number;
   /** The longest delay of the event loop since the last report, by perf_hooks. */
   readonly delayMs: number;
-  /** The most processor time the main thread took between two looks at the clock that were 5 ms apart at least. */
+  /** The most processor time the main thread took between two looks at the clock that were 10 ms apart at least. */
   readonly heldMs: number;
   readonly mainMs: number;
   readonly allMs: number;
