@@ -29,9 +29,11 @@ export type VerifyJob = {
 export type Verifier = {
   /**
    * One answer a job, in order.
+   * @param waitMs how long they may wait for company while a thread is free; default `gatherMs`. A full batch
+   * never waits.
    * @throws `prover/busy` when too many jobs wait; an Error when stopped, or when two threads died of the jobs
    */
-  verify(jobs: readonly VerifyJob[]): Promise<boolean[]>;
+  verify(jobs: readonly VerifyJob[], waitMs?: number): Promise<boolean[]>;
   stop(): Promise<void>;
 };
 
@@ -72,6 +74,10 @@ export function createVerifier({
   let queue: Waiting[] = [];
   let open = 0;
   let timer: NodeJS.Timeout | undefined;
+  /** When the timer is due (performance.now). */
+  let dueMs = Number.POSITIVE_INFINITY;
+  /** Something has waited long enough, for company or for a thread. */
+  let due = false;
   let stopped = false;
 
   const run = async (seat: Seat, batch: readonly Waiting[]): Promise<void> => {
@@ -92,31 +98,40 @@ export function createVerifier({
         } else again.push(waiting);
       }
       queue = [...again, ...queue];
+      due = true;
       await current.stop();
     } finally {
       seat.busy = false;
     }
-    dispatch(true);
+    dispatch();
   };
 
   /** Gives what waits to free threads; less than a batch only when it has waited long enough. */
-  const dispatch = (due: boolean): void => {
+  const dispatch = (): void => {
     for (;;) {
+      if (queue.length === 0) due = false;
       const free = seats.filter(({ busy }) => !busy);
       const [seat] = free;
       if (stopped || seat === undefined || queue.length === 0) return;
-      if (!due && queue.length < BATCH_MAX) {
-        timer ??= setTimeout(() => {
-          timer = undefined;
-          dispatch(true);
-        }, gatherMs);
-        return;
-      }
+      if (!due && queue.length < BATCH_MAX) return;
       const share = Math.max(SHARE_MIN, Math.ceil(queue.length / free.length));
       const batch = queue.slice(0, Math.min(BATCH_MAX, share));
       queue = queue.slice(batch.length);
       void run(seat, batch);
     }
+  };
+
+  /** What waits goes within so many milliseconds, or with what is due earlier. */
+  const dispatchWithin = (waitMs: number): void => {
+    const nextMs = performance.now() + waitMs;
+    if (nextMs >= dueMs) return;
+    clearTimeout(timer);
+    dueMs = nextMs;
+    timer = setTimeout(() => {
+      dueMs = Number.POSITIVE_INFINITY;
+      due = true;
+      dispatch();
+    }, waitMs);
   };
 
   const enqueue = (job: VerifyJob): Promise<boolean> => {
@@ -133,13 +148,14 @@ export function createVerifier({
   };
 
   return {
-    verify: (jobs) => {
+    verify: (jobs, waitMs = gatherMs) => {
       if (stopped) return Promise.reject(new Error("the verifier is stopped"));
       if (open + jobs.length > jobsMax) {
         return Promise.reject(new FaultError("prover/busy", { waiting: open, jobsMax }));
       }
       const answers = Promise.all(jobs.map(enqueue));
-      dispatch(false);
+      dispatch();
+      if (queue.length > 0) dispatchWithin(waitMs);
       return answers;
     },
     stop: async () => {

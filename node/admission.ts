@@ -16,24 +16,30 @@ import {
 } from "../consensus/state/checks.ts";
 import type { Context } from "../consensus/state/context.ts";
 import { getAccount } from "../consensus/state/maps.ts";
-import { nullifierOf, type Submission, submissionRoot } from "../consensus/types/submission.ts";
+import { type Submission, submissionContentRoot } from "../consensus/types/submission.ts";
 import { addressOf, SELECTOR, type Transaction, transactionId } from "../consensus/types/transaction.ts";
 import { createBuckets } from "./buckets.ts";
 import type { Chain } from "./chain.ts";
 import type { Mempool } from "./mempool.ts";
 import type { GossipMessage } from "./network/topics.ts";
 import type { RelayLimits } from "./relay-limits.ts";
+import { createPacer } from "./turns.ts";
 import type { Verification } from "./verification.ts";
 
 /** Nonces further ahead than this are refused: a queue of one sender is bounded. */
 const NONCE_AHEAD_MAX = 64;
-/** Proofs under verification at once; more are told to come back. Some places are never a peer's. */
+/**
+ * Proofs under verification at once; more are told to come back. What comes by RPC and what peers send have
+ * places of their own: peers do not send again what finds none.
+ */
 const IN_HAND_MAX = 256;
 const IN_HAND_OF_PEERS_MAX = 192;
 const IN_HAND_OF_PEER_MAX = 64;
 const EVIDENCE_IN_HAND_MAX = 32;
 /** Of one slot, all signed by its pod: an honest one sends one. */
 const IN_HAND_OF_SLOT_MAX = 4;
+/** What the submissions that come together may take of this thread before votes and blocks have their turn. */
+const TURN_MS = 8;
 /** False proofs that a pod has signed; at this many it waits, and one a second is forgotten. */
 const FALSE_OF_POD_MAX = 8;
 const FALSE_FORGOTTEN_PER_SECOND = 1;
@@ -60,12 +66,14 @@ const ignore = (it: Fault): Verdict => ({ kind: "ignore", fault: it });
 export function createAdmission(components: AdmissionComponents) {
   const { chain, mempool, verification, network, limits, onRejected, onPooled } = components;
   const { params } = chain;
-  const inHand = new Map<string, Promise<Verdict>>();
+  /** By the root of all bytes. */
+  const inHand = new Map<string, { readonly submission: Submission; readonly verdict: Promise<Verdict> }>();
   /** How many of them are each peer's, and each slot's. */
   const ofPeers = createCounts();
   const ofSlots = createCounts();
   const falseProofs = createBuckets({ leakPerSecond: FALSE_FORGOTTEN_PER_SECOND });
   let evidenceInHand = 0;
+  const pace = createPacer(TURN_MS);
 
   const contextNow = (): Context => ({
     params,
@@ -74,6 +82,7 @@ export function createAdmission(components: AdmissionComponents) {
   });
 
   const judge = async (submission: Submission, from: string | undefined): Promise<Verdict> => {
+    await pace();
     const { state } = chain.tip();
     const accepted = checkSubmission(state, submission, contextNow());
     // Peers may be a block ahead or behind: what depends on the moment is nobody's fault.
@@ -143,26 +152,20 @@ export function createAdmission(components: AdmissionComponents) {
 
   /** Idempotent: the same submission again, pooled or in hand, gets the same answer. */
   const admitSubmission = (submission: Submission, from: string | undefined): Promise<Verdict> => {
-    const root = toHex(submissionRoot(chain.chain, submission)) + toHex(submission.signature);
-    const running = inHand.get(root);
-    if (running !== undefined) return running;
-    const pooled = mempool.submission(toHex(nullifierOf(submission)));
-    if (
-      pooled !== undefined &&
-      toHex(pooled.submission.signature) + pooled.root === toHex(submission.signature) + root.slice(0, 66)
-    ) {
-      return Promise.resolve(ACCEPT);
-    }
+    const root = submissionContentRoot(submission);
+    const running = inHand.get(toHex(root));
+    if (running !== undefined) return running.verdict;
+    if (mempool.submissionByRoot(root) !== undefined) return Promise.resolve(ACCEPT);
     const isFull =
       from === undefined
-        ? inHand.size >= IN_HAND_MAX
-        : inHand.size >= IN_HAND_OF_PEERS_MAX || ofPeers.of(from) >= IN_HAND_OF_PEER_MAX;
+        ? ofPeers.of("") >= IN_HAND_MAX
+        : ofPeers.all() - ofPeers.of("") >= IN_HAND_OF_PEERS_MAX || ofPeers.of(from) >= IN_HAND_OF_PEER_MAX;
     if (isFull) return Promise.resolve(ignore(fault("rpc/busy", { inHand: inHand.size })));
-    const started = ofPeers
+    const verdict = ofPeers
       .during(from ?? "", () => judge(submission, from))
-      .finally(() => inHand.delete(root));
-    inHand.set(root, started);
-    return started;
+      .finally(() => inHand.delete(toHex(root)));
+    inHand.set(toHex(root), { submission, verdict });
+    return verdict;
   };
 
   /** Any transaction. Evidence is verified first: a block with unfounded evidence would be invalid. */
@@ -198,6 +201,8 @@ export function createAdmission(components: AdmissionComponents) {
     admitSubmission: (submission: Submission, from?: string): Promise<Verdict> =>
       limited(from, () => admitSubmission(submission, from)),
     admitTransaction,
+    /** One that has come but has no verdict yet: a block may name it before this node has verified it. */
+    submissionInHand: (root: Uint8Array): Submission | undefined => inHand.get(toHex(root))?.submission,
     admit: (transaction: Transaction, from?: string): Promise<Verdict> =>
       limited(from, () => admit(transaction, from)),
   };
@@ -207,13 +212,17 @@ export function createAdmission(components: AdmissionComponents) {
 function createCounts() {
   const counts = new Map<string, number>();
   const of = (key: string): number => counts.get(key) ?? 0;
+  let all = 0;
   return {
     of,
+    all: (): number => all,
     async during<T>(key: string, run: () => Promise<T>): Promise<T> {
       counts.set(key, of(key) + 1);
+      all += 1;
       try {
         return await run();
       } finally {
+        all -= 1;
         if (of(key) > 1) counts.set(key, of(key) - 1);
         else counts.delete(key);
       }

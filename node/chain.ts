@@ -24,13 +24,17 @@ import {
   stateOf,
 } from "./executed.ts";
 import type { Log } from "./log.ts";
+import type { Scoring } from "./scoring.ts";
 import type { StoreOp } from "./store/ops.ts";
 import type { Store } from "./store/store.ts";
+import { aTurn } from "./turns.ts";
 import type { Verification } from "./verification.ts";
 
 /** Blocks above the finalized tip that are kept, and blocks that may wait for a parent or for their time. */
 const TREE_MAX = 256;
 const WAITING_MAX = 256;
+/** From so many transactions and submissions on, other events get their turn between the steps of a block's check. */
+const LARGE = 64;
 /** How long to wait before asking again when the machine itself failed, not the block. */
 const RETRY_MS = 250;
 
@@ -42,6 +46,8 @@ export type ChainComponents = {
     "head" | "write" | "blockAt" | "blockByHash" | "finalizationAt" | "snapshot" | "snapshotHeights"
   >;
   readonly verification: Pick<Verification, "verifyChecks">;
+  /** Scores rounds ahead of the block that needs them; without it that block does. */
+  readonly scoring?: Pick<Scoring, "prepare" | "score">;
   readonly log: Log;
   /** A verdict that came after "pending". */
   onChecked(hash: Uint8Array, verdict: CheckVerdict): void;
@@ -51,7 +57,7 @@ export type ChainComponents = {
 export type Chain = Awaited<ReturnType<typeof openChain>>;
 
 export async function openChain(genesis: Genesis, components: ChainComponents) {
-  const { store, verification, log, onChecked, onFinalized } = components;
+  const { store, verification, scoring, log, onChecked, onFinalized } = components;
   const { params } = genesis;
 
   let final = loadFinal(genesis, store);
@@ -73,6 +79,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
   const add = (it: Executed): void => {
     if (tree.size >= TREE_MAX) tree.delete(tree.keys().next().value ?? "");
     tree.set(toHex(it.hash), it);
+    scoring?.prepare(it.state, params);
     const children = orphans.get(toHex(it.hash));
     orphans.delete(toHex(it.hash));
     for (const block of children?.values() ?? []) again(block);
@@ -127,7 +134,8 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     const verifying = verification
       .verifyChecks(checks)
       .catch((error: unknown) => ({ failed: String(error) }));
-    const applied = applyBlock(parentOf(parent), block, params);
+    if (block.body.submissions.length + block.body.transactions.length >= LARGE) await aTurn();
+    const applied = applyBlock(parentOf(parent), block, params, scoring?.score);
     const verified = await verifying;
     if (verified !== undefined && "failed" in verified) {
       log.error({ error: verified.failed }, "proofs of a block could not be verified; trying again");
@@ -211,6 +219,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     params,
     chain: genesis.chain,
     genesisRoot: genesis.root,
+    score: scoring?.score,
     check,
     find,
     /** An own block: valid by construction. */

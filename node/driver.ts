@@ -7,16 +7,17 @@
 
 import { createEngine, type Engine, type EngineStatus } from "../consensus/engine/engine.ts";
 import type { Effect, Input, Report } from "../consensus/engine/protocol.ts";
-import { aggregateSignatures, verifyAggregate, verifySignature } from "../consensus/primitives/bls.ts";
 import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
-import { Epoch, Height, View } from "../consensus/primitives/units.ts";
-import { membersAt, validatorSet } from "../consensus/state/sets.ts";
+import { Epoch, View } from "../consensus/primitives/units.ts";
+import { membersAt } from "../consensus/state/sets.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
-import type { ValidatorSet } from "../consensus/types/validator-set.ts";
+import { proposerOf, type ValidatorSet } from "../consensus/types/validator-set.ts";
 import type { Vote } from "../consensus/types/vote.ts";
 import { certificatesFrom } from "./certificates.ts";
 import type { Chain } from "./chain.ts";
+import type { Assembler } from "./compact.ts";
+import { epochOptions } from "./epoch.ts";
 import type { EvidencePool } from "./evidence.ts";
 import { createFetcher } from "./fetcher.ts";
 import type { Halt } from "./halt.ts";
@@ -47,6 +48,7 @@ export type DriverComponents = {
   /** While it is set nothing is signed. */
   readonly halt: Halt;
   readonly lag: Pick<Lag, "worstSince">;
+  readonly assembler: Pick<Assembler, "assemble">;
   readonly log: Log;
   /** Catch-up was taking blocks at some time since (performance.now). */
   wasBehindSince(sinceMs: number): boolean;
@@ -93,52 +95,12 @@ export function createDriver(components: DriverComponents) {
 
   /** A new engine for the epoch of the finalized state, with all that the disk has of it. */
   const startEngine = async (): Promise<void> => {
-    const final = chain.final();
-    const { state } = final;
-    set = final.set;
+    const { height, set: current } = chain.final();
+    set = current;
     self = positionOf(signer?.blsKey);
-    const epochStart = state.epoch * Number(params.epochHeights);
-    const atStart = final.height === epochStart;
-    const rootHash = atStart ? final.hash : (store.hashAt(Height(epochStart)) ?? chain.genesisRoot);
-    const rootCertificate =
-      atStart && final.height > 0 ? chain.finalCertificate() : store.finalizationAt(Height(epochStart));
-    const certificates = await certificatesFrom(store, state.epoch, atStart ? View(1) : chain.finalView());
-    const subjects = signer === undefined ? [] : await store.ownVotes(state.epoch);
-    const ownFinal = chain.finalCertificate();
-    engine = createEngine({
-      chain: chain.chain,
-      set,
-      self,
-      lastHeight: Height(epochStart + Number(params.epochHeights)),
-      intervalMs: Number(params.blockIntervalMs),
-      timeouts: {
-        proposalMs: Number(params.proposalTimeoutMs),
-        notarizationMs: Number(params.notarizationTimeoutMs),
-        retryMs: Number(params.retryMs),
-        skipMs: Number(params.skipMs),
-      },
-      root: {
-        hash: rootHash,
-        certificate: state.epoch === 0 ? undefined : rootCertificate,
-        set: state.epoch === 0 ? undefined : validatorSet(state, "previous"),
-      },
-      verifyAggregate,
-      verifySignature,
-      aggregateSignatures,
-      restored: {
-        subjects: subjects.map((subject) => {
-          const proposal = store.ownProposal(subject.epoch, subject.view);
-          return proposal === undefined ? { subject } : { subject, proposal };
-        }),
-        certificates:
-          atStart || ownFinal === undefined
-            ? certificates
-            : [...certificates.filter((it) => it !== ownFinal), ownFinal],
-        finalized: atStart ? undefined : { view: chain.finalView(), hash: final.hash },
-      },
-    });
+    engine = createEngine(await epochOptions(self, { chain, store, signs: signer !== undefined }));
     log.info(
-      { epoch: state.epoch, height: final.height, position: self ?? -1, validators: set.members.length },
+      { epoch: set.epoch, height, position: self ?? -1, validators: set.members.length },
       "epoch begins",
     );
     await carryOut(engine.start(performance.now()));
@@ -160,6 +122,9 @@ export function createDriver(components: DriverComponents) {
     positionOf,
     epoch: () => set.epoch,
     view: () => engine?.view ?? View(0),
+    isInTurn: (position, view) =>
+      engine !== undefined && view > engine.finalizedView && proposerOf(set, view) === position,
+    assembler: components.assembler,
     nextMembers: () => membersAt(chain.final().state, set.epoch + 1),
     witness: components.witness,
     onBehind,
@@ -368,6 +333,7 @@ export function createDriver(components: DriverComponents) {
     onVote: intake.onVote,
     onCertificate: intake.onCertificate,
     onProposal: intake.onProposal,
+    onCompactProposal: intake.onCompactProposal,
     /** A verdict that came after "pending". */
     onChecked: (hash: Uint8Array, verdict: "valid" | "invalid" | "pending"): void =>
       push({ kind: "checked", blockHash: hash, verdict }),

@@ -9,6 +9,8 @@ import type { Proposal } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
 import type { Vote } from "../consensus/types/vote.ts";
 import { createBuckets } from "./buckets.ts";
+import type { Assembler } from "./compact.ts";
+import type { CompactProposal } from "./network/compact.ts";
 import type { PeerInfo } from "./network/network.ts";
 import type { Witness } from "./witness.ts";
 
@@ -23,6 +25,9 @@ export type IntakeComponents = {
   positionOf(blsKey: Uint8Array | undefined): number | undefined;
   epoch(): Epoch;
   view(): View;
+  /** Whether it is this position's turn to propose in the view, and the view is still of use. */
+  isInTurn(position: number, view: View): boolean;
+  readonly assembler: Pick<Assembler, "assemble">;
   /** Of the next epoch's set. */
   nextMembers(): readonly { readonly blsKey: Uint8Array }[] | undefined;
   readonly witness: Pick<Witness, "observe">;
@@ -35,6 +40,8 @@ export function createIntake({
   positionOf,
   epoch,
   view,
+  isInTurn,
+  assembler,
   nextMembers,
   witness,
   onBehind,
@@ -81,10 +88,19 @@ export function createIntake({
     if (position !== undefined) push({ kind: "proposal", proposal, from: position });
   };
 
+  /** Only from the proposer itself: the parts that are missing here are asked of whoever sends it. */
+  const onCompactProposal = (compact: CompactProposal, from: PeerInfo): void => {
+    const { subject, signer } = compact.vote;
+    if (!isOfThisEpoch(subject.epoch, from, () => onCompactProposal(compact, from))) return;
+    if (positionOf(from.blsKey) !== signer || !isInTurn(signer, subject.view)) return;
+    assembler.assemble(compact, from, (proposal) => onProposal(proposal, from));
+  };
+
   return {
     onVote,
     onCertificate,
     onProposal,
+    onCompactProposal,
     /** A new epoch has begun: what came too early is heard now. */
     onEpoch(): void {
       for (const again of early.splice(0)) again();

@@ -8,20 +8,37 @@ import { type Fault, fault } from "../consensus/primitives/faults.ts";
 import { closePlace, type Params, placeInEpoch } from "../consensus/primitives/params.ts";
 import { getAccount } from "../consensus/state/maps.ts";
 import type { State } from "../consensus/state/state.ts";
-import { nullifierOf, type Submission, submissionRoot } from "../consensus/types/submission.ts";
-import { addressOf, type Transaction, transactionId } from "../consensus/types/transaction.ts";
+import { nullifierOf, type Submission, submissionContentRoot } from "../consensus/types/submission.ts";
+import {
+  addressOf,
+  type Transaction,
+  transactionContentRoot,
+  transactionId,
+} from "../consensus/types/transaction.ts";
 
 const SUBMISSIONS_MAX = 4_096;
 const TRANSACTIONS_MAX = 8_192;
 const PER_SENDER_MAX = 64;
 
-export type PooledSubmission = { readonly root: string; readonly submission: Submission };
 export type Expired = { readonly submissions: readonly string[]; readonly transactions: readonly string[] };
 export type Mempool = ReturnType<typeof createMempool>;
 
+/** Data and slot of a submission, within its task and epoch. */
+const tagOf = ({ task, epoch, outputs }: Submission): string =>
+  `${toHex(task)} ${epoch} ${toHex(outputs[1] ?? new Uint8Array(32))}`;
+const slotOf = ({ task, epoch, slot }: Submission): string => `${toHex(task)} ${epoch} ${slot}`;
+
 export function createMempool(params: Params, chain: Uint8Array) {
-  const submissions = new Map<string, PooledSubmission>();
+  const submissions = new Map<string, Submission>();
   const transactions = new Map<string, Transaction>();
+  /** What pooled submissions forbid: the data they used, and the slots they fill, by task and epoch. */
+  const tags = new Set<string>();
+  const slots = new Set<string>();
+  /** Both by the root of all their bytes, as a compact proposal names them. */
+  const contents = {
+    submissions: new Map<string, Submission>(),
+    transactions: new Map<string, Transaction>(),
+  };
   /** Final blocks seen here, and how many there were when each transaction came. */
   let blocksSeen = 0;
   const since = new Map<string, number>();
@@ -32,6 +49,7 @@ export function createMempool(params: Params, chain: Uint8Array) {
     const transaction = transactions.get(id);
     if (transaction === undefined) return;
     transactions.delete(id);
+    contents.transactions.delete(toHex(transactionContentRoot(transaction)));
     since.delete(id);
     const sender = toHex(addressOf(transaction.publicKey));
     const nonces = senders.get(sender);
@@ -39,12 +57,24 @@ export function createMempool(params: Params, chain: Uint8Array) {
     if (nonces?.size === 0) senders.delete(sender);
   };
 
+  const removeSubmission = (id: string): void => {
+    const submission = submissions.get(id);
+    if (submission === undefined) return;
+    submissions.delete(id);
+    contents.submissions.delete(toHex(submissionContentRoot(submission)));
+    tags.delete(tagOf(submission));
+    slots.delete(slotOf(submission));
+  };
+
   return {
-    submission: (id: string): PooledSubmission | undefined => submissions.get(id),
+    submission: (id: string): Submission | undefined => submissions.get(id),
     transaction: (id: string): Transaction | undefined => transactions.get(id),
+    /** By the root of all bytes: another copy of the same, with other signature or proof bytes, is not it. */
+    submissionByRoot: (root: Uint8Array): Submission | undefined => contents.submissions.get(toHex(root)),
+    transactionByRoot: (root: Uint8Array): Transaction | undefined => contents.transactions.get(toHex(root)),
     counts: () => ({ submissions: submissions.size, transactions: transactions.size }),
     /** All pooled submissions. */
-    submissions: (): Submission[] => [...submissions.values()].map(({ submission }) => submission),
+    submissions: (): Submission[] => [...submissions.values()],
     /** Of transactions and submissions: for peers that ask what waits here. */
     ids: (): string[] => [...transactions.keys(), ...submissions.keys()],
 
@@ -53,21 +83,19 @@ export function createMempool(params: Params, chain: Uint8Array) {
      * state (consensus/state/copies.ts), and being here first is no right.
      */
     conflict(submission: Submission): Fault | undefined {
-      const task = toHex(submission.task);
       if (submissions.has(toHex(nullifierOf(submission)))) return fault("submission/nullifier-spent");
-      for (const { submission: other } of submissions.values()) {
-        if (other.epoch !== submission.epoch || toHex(other.task) !== task) continue;
-        if (other.slot === submission.slot) return fault("submission/slot-filled", { slot: other.slot });
-      }
+      if (slots.has(slotOf(submission))) return fault("submission/slot-filled", { slot: submission.slot });
       return undefined;
     },
 
     addSubmission(submission: Submission): Fault | undefined {
       if (submissions.size >= SUBMISSIONS_MAX) return fault("rpc/busy", { pooled: submissions.size });
-      submissions.set(toHex(nullifierOf(submission)), {
-        root: toHex(submissionRoot(chain, submission)),
-        submission,
-      });
+      const id = toHex(nullifierOf(submission));
+      removeSubmission(id);
+      submissions.set(id, submission);
+      contents.submissions.set(toHex(submissionContentRoot(submission)), submission);
+      tags.add(tagOf(submission));
+      slots.add(slotOf(submission));
       return undefined;
     },
 
@@ -88,6 +116,7 @@ export function createMempool(params: Params, chain: Uint8Array) {
       }
       if (nonces.has(transaction.nonce)) return fault("transaction/nonce-low", { pooled: transaction.nonce });
       transactions.set(id, transaction);
+      contents.transactions.set(toHex(transactionContentRoot(transaction)), transaction);
       since.set(id, blocksSeen);
       senders.set(sender, nonces.set(transaction.nonce, id));
       return undefined;
@@ -110,7 +139,7 @@ export function createMempool(params: Params, chain: Uint8Array) {
         }
       }
       const open = placeInEpoch(state.height + 1, params) <= closePlace(params);
-      const proofs = open ? [...submissions.values()].map(({ submission }) => submission) : [];
+      const proofs = open ? [...submissions.values()] : [];
       return { transactions: chosen, submissions: proofs.filter(({ epoch }) => epoch === state.epoch) };
     },
 
@@ -123,13 +152,13 @@ export function createMempool(params: Params, chain: Uint8Array) {
       included: { submissions: readonly Uint8Array[]; transactions: readonly Uint8Array[] },
     ): Expired {
       blocksSeen += 1;
-      for (const id of included.submissions) submissions.delete(toHex(id));
+      for (const id of included.submissions) removeSubmission(toHex(id));
       for (const id of included.transactions) removeTransaction(toHex(id));
       const closed = placeInEpoch(state.height + 1, params) > closePlace(params);
       const expired = { submissions: [] as string[], transactions: [] as string[] };
-      for (const [id, { submission }] of submissions) {
-        if (submission.epoch > state.epoch || (submission.epoch === state.epoch && !closed)) continue;
-        submissions.delete(id);
+      for (const [id, { epoch }] of submissions) {
+        if (epoch > state.epoch || (epoch === state.epoch && !closed)) continue;
+        removeSubmission(id);
         expired.submissions.push(id);
       }
       for (const [id, { publicKey, nonce }] of transactions) {

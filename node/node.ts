@@ -15,6 +15,7 @@ import { createAnswers } from "./catch-up/answers.ts";
 import { createCatchUp } from "./catch-up/catch-up.ts";
 import { type FinalizedEvent, openChain } from "./chain.ts";
 import { createChanges } from "./changes.ts";
+import { createAssembler } from "./compact.ts";
 import type { NodeConfig } from "./config.ts";
 import { createDriver } from "./driver.ts";
 import { createEvidencePool } from "./evidence.ts";
@@ -33,6 +34,7 @@ import type { ProofRecord } from "./receipts.ts";
 import { createRelayLimits } from "./relay-limits.ts";
 import { createMethods } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/server.ts";
+import { createScoring } from "./scoring.ts";
 import { createSigner } from "./signer.ts";
 import { createStandstill } from "./standstill.ts";
 import { nodeStatus } from "./status.ts";
@@ -148,9 +150,11 @@ export async function startNode(
     changes.notify();
   };
 
+  const scoring = createScoring({ log });
   const chain = await openChain(genesis, {
     store,
     verification,
+    scoring,
     log,
     onChecked: (hash, verdict) => driver.onChecked(hash, verdict),
     onFinalized,
@@ -191,6 +195,7 @@ export async function startNode(
       onVote: (vote, from) => driver.onVote(vote, from),
       onCertificate: (certificate, from) => driver.onCertificate(certificate, from),
       onProposal: (proposal, from) => driver.onProposal(proposal, from),
+      onCompactProposal: (proposal, from) => driver.onCompactProposal(proposal, from),
       onGossip: judge,
       onRejected: (peerId, fault) => limits.onRejected(peerId, fault),
       points: (peerId) => limits.points(peerId),
@@ -215,6 +220,17 @@ export async function startNode(
     },
     onPooled: () => changes.notify(),
   });
+  const assembler = createAssembler({
+    chain,
+    store,
+    pool: {
+      transaction: (root) => mempool.transactionByRoot(root),
+      submission: (root) => mempool.submissionByRoot(root) ?? admission.submissionInHand(root),
+    },
+    network,
+    log,
+    view: () => driver.view(),
+  });
   const evidence = createEvidencePool({ chain, network, log });
   const witness = createWitness({ chain, store, evidence, log });
   const halt = createHalt(dir, { store, log });
@@ -229,6 +245,7 @@ export async function startNode(
     witness,
     halt,
     lag,
+    assembler,
     log,
     wasBehindSince: (sinceMs) => catchUp.wasBehindSince(sinceMs),
     onBehind: () => catchUp.start(),
@@ -317,8 +334,10 @@ export async function startNode(
       standstill?.stop();
       headers.stop();
       lag.stop();
+      assembler.stop();
       chain.stop();
       await network.stop();
+      await scoring.stop();
       await verifier.stop();
       await store.close();
     },

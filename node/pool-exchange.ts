@@ -43,8 +43,8 @@ export function poolView(
       const name = toHex(id);
       const transaction = mempool.transaction(name);
       if (transaction !== undefined) return { topic: "transactions", value: transaction };
-      const pooled = mempool.submission(name);
-      if (pooled !== undefined) return { topic: "submissions", value: pooled.submission };
+      const submission = mempool.submission(name);
+      if (submission !== undefined) return { topic: "submissions", value: submission };
       return evidence.all().length === 0 ? undefined : evidenceById().get(name);
     },
   };

@@ -14,7 +14,7 @@ import type { Signer } from "./signer.ts";
 type Build = Extract<Effect, { kind: "build" }>;
 
 export type ProposerComponents = {
-  readonly chain: Pick<Chain, "find" | "addBuilt" | "ancestor" | "params">;
+  readonly chain: Pick<Chain, "find" | "addBuilt" | "ancestor" | "params" | "score">;
   readonly mempool: Pick<Mempool, "candidates">;
   readonly evidence: Pick<EvidencePool, "candidates">;
   readonly signer: Pick<Signer, "reveal">;
@@ -57,6 +57,7 @@ export function propose(build: Build, components: ProposerComponents): Block | u
       evidence: evidence.candidates(state),
     },
     params,
+    chain.score,
   );
   const hash = blockHash(built.block.header);
   chain.addBuilt(hash, built);

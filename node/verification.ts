@@ -13,8 +13,16 @@ import { toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, fault } from "../consensus/primitives/faults.ts";
 import type { BlsCheck, Checks, Ed25519Check, SubmissionChecks } from "../consensus/state/checks.ts";
 import { verifyEd25519 } from "./keys.ts";
+import { aTurn } from "./turns.ts";
 
 const REMEMBERED_MAX = 16_384;
+/**
+ * How long a pooled proof waits for company: alone it costs twenty times its share of a full batch, and the next
+ * block is further away than this. A block's proofs don't wait.
+ */
+const COMPANY_MS = 25;
+/** Signatures of a block that are verified before other events get their turn: a few milliseconds. */
+const SIGNATURES_AT_ONCE = 32;
 
 export type VerificationOptions = {
   /** Verification keys of the chain's catalogue, by hex of their hash. */
@@ -26,11 +34,14 @@ export type Verification = ReturnType<typeof createVerification>;
 export function createVerification({ keys }: VerificationOptions, { verifier }: VerificationComponents) {
   /** Ids of transactions and submissions whose signatures and proofs hold. */
   const known = new Set<string>();
+  /** Proofs under verification, of submissions whose signatures hold: a block may name what the pool has begun. */
+  const underWay = new Map<string, Promise<boolean>>();
+  const nameOf = (id: Uint8Array, signature: Uint8Array): string => toHex(id) + toHex(signature);
   const remember = (id: Uint8Array, signature: Uint8Array): void => {
     if (known.size >= REMEMBERED_MAX) known.delete(known.values().next().value ?? "");
-    known.add(toHex(id) + toHex(signature));
+    known.add(nameOf(id, signature));
   };
-  const isKnown = (id: Uint8Array, signature: Uint8Array): boolean => known.has(toHex(id) + toHex(signature));
+  const isKnown = (id: Uint8Array, signature: Uint8Array): boolean => known.has(nameOf(id, signature));
 
   const signatureHolds = ({ publicKey, message, signature }: Ed25519Check): boolean =>
     verifyEd25519(publicKey, message, signature);
@@ -42,14 +53,42 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     return undefined;
   };
 
-  const verifySigner = ({ id, ed25519 }: SubmissionChecks): Fault | undefined => {
-    if (isKnown(id, ed25519.signature) || signatureHolds(ed25519)) return undefined;
-    return fault("submission/signature-invalid");
+  const isSignerKnown = ({ id, ed25519: { signature } }: SubmissionChecks): boolean => {
+    const name = nameOf(id, signature);
+    return known.has(name) || underWay.has(name);
+  };
+  const verifySigner = (check: SubmissionChecks): Fault | undefined =>
+    isSignerKnown(check) || signatureHolds(check.ed25519) ? undefined : fault("submission/signature-invalid");
+
+  type Open = { readonly check: SubmissionChecks; readonly vk: VerificationKey };
+  /** A verdict each. What is under way already is waited for, and no longer than `waitMs` for its company. */
+  const verdictsOf = async (open: readonly Open[], waitMs: number): Promise<boolean[]> => {
+    const names = open.map(({ check }) => nameOf(check.id, check.ed25519.signature));
+    const begun = open.map((_, at) => underWay.get(names[at] ?? ""));
+    const fresh = open.flatMap((it, at) => (begun[at] === undefined ? [{ ...it, at }] : []));
+    const verdicts = verifier.verify(
+      fresh.map(({ check: { proof }, vk }) => ({
+        vk,
+        publicSignals: proof.publicSignals,
+        proof: proof.proof,
+      })),
+      waitMs,
+    );
+    for (const [place, { at }] of fresh.entries()) {
+      const name = names[at] ?? "";
+      const verdict = verdicts.then((all) => all[place] === true).finally(() => underWay.delete(name));
+      begun[at] = verdict;
+      underWay.set(name, verdict);
+    }
+    const all = begun.map((verdict) => verdict ?? false);
+    const [, ...answers] = await Promise.all([verdicts, ...all]);
+    return answers;
   };
 
   /** One answer a submission, in order, all proofs in one batch; whose signature is wrong says so before. */
   const verifyProofs = async (
     checks: readonly SubmissionChecks[],
+    waitMs: number,
     before: readonly (Fault | undefined)[] = [],
   ): Promise<(Fault | undefined)[]> => {
     const answers = checks.map((_, i) => before[i]);
@@ -60,10 +99,9 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
         answers[i] = fault("submission/proof-invalid", { verificationKey: toHex(check.proof.vkHash) });
         return [];
       }
-      const { publicSignals, proof } = check.proof;
-      return [{ i, check, job: { vk, publicSignals, proof } }];
+      return [{ i, check, vk }];
     });
-    const verdicts = await verifier.verify(open.map(({ job }) => job));
+    const verdicts = await verdictsOf(open, waitMs);
     for (const [at, { i, check }] of open.entries()) {
       if (verdicts[at] === true) remember(check.id, check.ed25519.signature);
       // A glance, because this thread is not to be kept busy by whoever sends bad proofs.
@@ -73,9 +111,16 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     return answers;
   };
 
-  /** Cheap checks first, then all remaining proofs. */
-  const verifySubmissions = (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> =>
-    verifyProofs(checks, checks.map(verifySigner));
+  /** Cheap checks first, then all remaining proofs. A thousand signatures take a tenth of a second: others get their turn. */
+  const verifySubmissions = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
+    const unsigned: (Fault | undefined)[] = [];
+    let verified = 0;
+    for (const check of checks) {
+      if (!isSignerKnown(check) && ++verified % SIGNATURES_AT_ONCE === 0) await aTurn();
+      unsigned.push(verifySigner(check));
+    }
+    return verifyProofs(checks, 0, unsigned);
+  };
 
   /** Evidence against a pod holds if the signature is the pod's and the proof is false. */
   const verifyEvidence = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
@@ -104,7 +149,7 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     verifySigner,
     /** Of submissions whose signatures hold. */
     verifyProofs: (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> =>
-      verifyProofs(checks),
+      verifyProofs(checks, COMPANY_MS),
     verifyEvidence,
     /** A block's checks: the first fault, or undefined if all hold. */
     async verifyChecks(checks: Checks): Promise<Fault | undefined> {

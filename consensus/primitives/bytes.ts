@@ -1,9 +1,11 @@
 /** Bytes: hex, equality, order, concatenation. Byte strings are `Uint8Array`s that nobody writes to. */
 import { FaultError } from "./faults.ts";
 
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 export function toHex(bytes: Uint8Array): string {
   let text = "0x";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  for (let i = 0; i < bytes.length; i++) text += HEX[bytes[i] ?? 0] ?? "";
   return text;
 }
 
@@ -16,9 +18,13 @@ export function fromHex(text: string, length?: number): Uint8Array {
     });
   }
   const bytes = new Uint8Array((text.length - 2) / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 + 2 * i, 4 + 2 * i), 16);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = 16 * digitOf(text.charCodeAt(2 + 2 * i)) + digitOf(text.charCodeAt(3 + 2 * i));
   return bytes;
 }
+
+/** Of a character that is a hex digit. */
+const digitOf = (code: number): number => (code <= 0x39 ? code - 0x30 : (code | 0x20) - 0x57);
 
 /** Lexicographic: below 0, 0 or above 0. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
@@ -51,19 +57,30 @@ export function uint64Bytes(value: bigint | number): Uint8Array {
   return bytes;
 }
 
-/** Little-endian natural number of any length. */
+const WORD = 8;
+
+/** Little-endian natural number of any length; a word at a time, because big integers are slow to shift. */
 export function bytesToBigint(bytes: Uint8Array): bigint {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let at = bytes.length - (bytes.length % WORD);
   let value = 0n;
-  for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i] ?? 0);
+  for (let i = bytes.length - 1; i >= at; i--) value = (value << 8n) | BigInt(bytes[i] ?? 0);
+  for (at -= WORD; at >= 0; at -= WORD) value = (value << 64n) | view.getBigUint64(at, true);
   return value;
 }
 
 /** Little-endian, `length` bytes; the value must fit. */
 export function bigintToBytes(value: bigint, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
+  const view = new DataView(bytes.buffer);
   let rest = value;
-  for (let i = 0; i < length; i++) {
-    bytes[i] = Number(rest & 0xffn);
+  let at = 0;
+  for (; at + WORD <= length; at += WORD) {
+    view.setBigUint64(at, BigInt.asUintN(64, rest), true);
+    rest >>= 64n;
+  }
+  for (; at < length; at++) {
+    bytes[at] = Number(rest & 0xffn);
     rest >>= 8n;
   }
   if (rest !== 0n || value < 0n) throw new RangeError(`${value} does not fit ${length} bytes`);

@@ -2,12 +2,18 @@
 import type { Fault } from "../primitives/faults.ts";
 import type { Params } from "../primitives/params.ts";
 import type { Amount, ValidatorIndex } from "../primitives/units.ts";
+import type { Score, ScoreInput } from "../work/score.ts";
+
+/** `scoreRound`, or something that gives the same score for the same input because it ran it before. */
+export type Scorer = (input: ScoreInput) => Score;
 
 export type Context = {
   readonly params: Params;
   readonly proposer: ValidatorIndex;
   /** Place of the block in its epoch, 1 … epochHeights. */
   readonly place: number;
+  /** `scoreRound` if absent. */
+  readonly score?: Scorer | undefined;
 };
 
 /** An operation's sender, and what it can spend after the fee. */

@@ -10,8 +10,8 @@ import { LOCK_EPOCHS_MAX, type Params } from "../primitives/params.ts";
 import { Amount, add, Epoch, subtract, ZERO } from "../primitives/units.ts";
 import { decodeFeatures } from "../types/holdout.ts";
 import { shapeOf } from "../work/gradient.ts";
-import { type Fate, scoreRound } from "../work/score.ts";
-import type { Context } from "./context.ts";
+import { type Fate, type ScoreInput, scoreRound } from "../work/score.ts";
+import type { Context, Scorer } from "./context.ts";
 import { copiesAmong } from "./copies.ts";
 import { givenNothing, openRound, taskOpen } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
@@ -76,18 +76,26 @@ export type EpochReceipt = {
   readonly rounds: readonly RoundReceipt[];
 };
 
-/** Scores one round and writes the stepped model. No reveal: no score, no step. */
-function settleRound(state: State, index: number): Settled {
-  const task = state.tasks.getReadonly(index);
-  const round = state.rounds.getReadonly(index);
-  const contributions = round.contributions
-    .getAllReadonly()
+function contributionsOf(state: State, index: number): Settled["contributions"] {
+  return state.rounds
+    .getReadonly(index)
+    .contributions.getAllReadonly()
     .map((view) => view.toValue())
     .sort((a, b) => compareBytes(a.nullifier, b.nullifier));
-  const copies = copiesAmong(state, round, contributions);
-  if (round.labels.length === 0) return { index, contributions, copies, score: undefined };
+}
+
+/** What the round is scored by, once its slices are open; it doesn't change from there to the epoch's end. */
+export function scoreInputOf(
+  state: State,
+  index: number,
+  contributions = contributionsOf(state, index),
+  copies = copiesAmong(state, state.rounds.getReadonly(index), contributions),
+): ScoreInput | undefined {
+  const task = state.tasks.getReadonly(index);
+  const round = state.rounds.getReadonly(index);
+  if (round.labels.length === 0) return undefined;
   const shape = shapeOf(bytesText(task.shape));
-  const score = scoreRound({
+  return {
     model: modelOf(task),
     rows: { features: shape.features, x: decodeFeatures(round.features), y: round.labels },
     // A copy plays with nothing, so it is worth nothing and takes nothing from anybody.
@@ -99,7 +107,16 @@ function settleRound(state: State, index: number): Settled {
     normBound: task.normBound,
     weight: shape.weight,
     seed: hash("score-permutation", state.beacon.close, task.id, uint64Bytes(state.epoch)),
-  });
+  };
+}
+
+/** Scores one round and writes the stepped model. No reveal: no score, no step. */
+function settleRound(state: State, index: number, scorer: Scorer): Settled {
+  const contributions = contributionsOf(state, index);
+  const copies = copiesAmong(state, state.rounds.getReadonly(index), contributions);
+  const input = scoreInputOf(state, index, contributions, copies);
+  if (input === undefined) return { index, contributions, copies, score: undefined };
+  const score = scorer(input);
   if (score.stepped) {
     const { model } = state.tasks.get(index);
     score.model.forEach((weight, j) => {
@@ -134,7 +151,7 @@ export function constantsOf(params: Params): ReturnType<typeof issuanceConstants
   });
 }
 
-export function settleEpoch(state: State, { params }: Context): EpochReceipt {
+export function settleEpoch(state: State, { params, score = scoreRound }: Context): EpochReceipt {
   const { epoch } = state;
   const unlockEpoch = Epoch(epoch + 1 + Number(params.rewardLockEpochs));
   const open: number[] = [];
@@ -142,11 +159,11 @@ export function settleEpoch(state: State, { params }: Context): EpochReceipt {
     if (taskOpen(state.tasks.getReadonly(index), epoch)) open.push(index);
   // Before any model steps: evidence is about the models that proofs were made for.
   keepRounds(state, params, open);
-  const settled = open.map((index) => settleRound(state, index));
+  const settled = open.map((index) => settleRound(state, index, score));
 
   const quality = settled.reduce(
-    (sum, { index, score }) =>
-      sum + (state.tasks.getReadonly(index).lane === LANE.public ? (score?.quality ?? 0n) : 0n),
+    (sum, { index, score: it }) =>
+      sum + (state.tasks.getReadonly(index).lane === LANE.public ? (it?.quality ?? 0n) : 0n),
     0n,
   );
   const { genesis, minted: mintedBefore, burned: burnedBefore } = state.supply;

@@ -16,8 +16,9 @@ import { proposerOf, type ValidatorSet } from "../types/validator-set.ts";
 import { VoteKind } from "../types/vote.ts";
 import { applySubmission } from "./apply-submission.ts";
 import { applyTransaction } from "./apply-transaction.ts";
-import type { Context } from "./context.ts";
+import type { Context, Scorer } from "./context.ts";
 import { closeSubmissions } from "./draws.ts";
+import { inheritMemo } from "./rounds-memo.ts";
 import { type EpochReceipt, settleEpoch } from "./settle-epoch.ts";
 import { applyEvidence } from "./slashing.ts";
 import { fork, RECENT_BLOCKS, type State, stateRoot } from "./state.ts";
@@ -35,8 +36,8 @@ export type Applied = { readonly state: State; readonly receipt: BlockReceipt };
 /** The parent as the transition needs it: its hash and its post-state; the set is the parent state's current one. */
 export type Parent = { readonly hash: Uint8Array; readonly state: State; readonly set: ValidatorSet };
 
-export function contextOf(header: Header, params: Params): Context {
-  return { params, proposer: header.proposer, place: placeInEpoch(header.height, params) };
+export function contextOf(header: Header, params: Params, score?: Scorer): Context {
+  return { params, proposer: header.proposer, place: placeInEpoch(header.height, params), score };
 }
 
 /** Each costs every node a proof's verification beside those of the submissions. */
@@ -108,8 +109,14 @@ function applyLateCertificate(
 }
 
 /** Everything after the header: what a proposer runs to build, and a validator to check. Mutates `state`. */
-export function applyBody(state: State, header: Header, body: Body, params: Params): BlockReceipt | Fault {
-  const context = contextOf(header, params);
+export function applyBody(
+  state: State,
+  header: Header,
+  body: Body,
+  params: Params,
+  score?: Scorer,
+): BlockReceipt | Fault {
+  const context = contextOf(header, params, score);
   beginBlock(state, header, body.beaconReveal);
   const late = applyLateCertificate(state, body.lateCertificate[0], context.place, params);
   if (late !== undefined) return late;
@@ -140,11 +147,12 @@ function endBlock(state: State, context: Context): EpochReceipt | undefined {
 }
 
 /** The state after a block, or why the block is invalid. The parent's state is not touched. */
-export function applyBlock(parent: Parent, block: Block, params: Params): Applied | Fault {
+export function applyBlock(parent: Parent, block: Block, params: Params, score?: Scorer): Applied | Fault {
   const wrong = checkHeader(parent, block, params);
   if (wrong !== undefined) return wrong;
   const state = fork(parent.state);
-  const receipt = applyBody(state, block.header, block.body, params);
+  inheritMemo(parent.state, state);
+  const receipt = applyBody(state, block.header, block.body, params, score);
   if ("code" in receipt) return receipt;
   if (!equalBytes(stateRoot(state), block.header.stateRoot)) return fault("block/state-root");
   return { state, receipt };
@@ -173,8 +181,10 @@ export function buildBlock(
   parent: Parent,
   input: BuildInput,
   params: Params,
+  score?: Scorer,
 ): Applied & { readonly block: Block } {
   const state = fork(parent.state);
+  inheritMemo(parent.state, state);
   const partial = {
     ...input.header,
     height: Height(parent.state.height + 1),
@@ -183,7 +193,7 @@ export function buildBlock(
     stateRoot: new Uint8Array(32),
     bodyRoot: new Uint8Array(32),
   };
-  const context = contextOf(partial, params);
+  const context = contextOf(partial, params, score);
   beginBlock(state, partial, input.beaconReveal);
   const late = applyLateCertificate(state, input.lateCertificate, context.place, params);
   const evidence = input.evidence

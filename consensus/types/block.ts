@@ -5,7 +5,6 @@ import { EVIDENCE_MAX, type Evidence, EvidenceType } from "./evidence.ts";
 import {
   Bytes32,
   Bytes96,
-  decode,
   EpochType,
   HeightType,
   rootOf,
@@ -13,8 +12,8 @@ import {
   ValidatorIndexType,
   ViewType,
 } from "./ssz.ts";
-import { SubmissionType } from "./submission.ts";
-import { type Transaction, TransactionType } from "./transaction.ts";
+import { SubmissionType, submissionContentRoot } from "./submission.ts";
+import { type Transaction, TransactionType, transactionContentRoot } from "./transaction.ts";
 import { VoteType } from "./vote.ts";
 
 /** Limits of the encoding; a preset may ask for less. */
@@ -38,22 +37,39 @@ export const HeaderType = new ContainerType({
 });
 export type Header = ValueOf<typeof HeaderType>;
 
-export const BodyType = new ContainerType({
+const small = {
   /** The proposer's unique signature over (reveal, epoch, view). */
   beaconReveal: Bytes96,
   /** Notarization or finalization of the parent; none only for the child of genesis. */
   parentCertificate: OptionalCertificateType,
   /** Notarization of the ancestor four heights below, with all signers heard since: participation. */
   lateCertificate: OptionalCertificateType,
+} as const;
+/** Equivocations; applied before anything else, so that no transaction of the block comes before a penalty. */
+const evidence = new ListCompositeType(EvidenceType, EVIDENCE_MAX);
+
+export const BodyType = new ContainerType({
+  ...small,
   transactions: new ListCompositeType(TransactionType, TRANSACTIONS_MAX),
   submissions: new ListCompositeType(SubmissionType, SUBMISSIONS_MAX),
-  /** Equivocations; applied before anything else, so that no transaction of the block comes before a penalty. */
-  evidence: new ListCompositeType(EvidenceType, EVIDENCE_MAX),
+  evidence,
 });
 export type Body = Omit<ValueOf<typeof BodyType>, "transactions" | "evidence"> & {
   transactions: Transaction[];
   evidence: Evidence[];
 };
+
+/**
+ * A body in which transactions and submissions are named by their roots. A list's root is made of its
+ * elements' roots, so the outline has the body's root: names that belong to a header prove themselves.
+ */
+export const BodyOutlineType = new ContainerType({
+  ...small,
+  transactions: new ListCompositeType(Bytes32, TRANSACTIONS_MAX),
+  submissions: new ListCompositeType(Bytes32, SUBMISSIONS_MAX),
+  evidence,
+});
+export type BodyOutline = Omit<ValueOf<typeof BodyOutlineType>, "evidence"> & { evidence: Evidence[] };
 
 export const BlockType = new ContainerType({ header: HeaderType, body: BodyType });
 export type Block = { header: Header; body: Body };
@@ -78,10 +94,19 @@ export function blockHash(header: Header): Uint8Array {
   return HeaderType.hashTreeRoot(header);
 }
 
-export function bodyRoot(body: Body): Uint8Array {
-  return rootOf(BodyType, body);
+export function bodyOutline(body: Body): BodyOutline {
+  return {
+    ...body,
+    transactions: body.transactions.map(transactionContentRoot),
+    submissions: body.submissions.map(submissionContentRoot),
+  };
 }
 
-/** Strict; the library's union type loses which value belongs to which selector. */
-export const decodeProposal = (bytes: Uint8Array): Proposal | undefined =>
-  decode(ProposalType, bytes) as Proposal | undefined;
+export function outlineRoot(outline: BodyOutline): Uint8Array {
+  return rootOf(BodyOutlineType, outline);
+}
+
+/** By its outline: the roots of what a pool has held, or a block was built of, are known already. */
+export function bodyRoot(body: Body): Uint8Array {
+  return outlineRoot(bodyOutline(body));
+}

@@ -66,3 +66,18 @@ export function decode<T>(type: Type<T>, bytes: Uint8Array): T | undefined {
 export function rootOf<T>(type: Type<T>, value: T): Uint8Array {
   return (type as CompositeTypeAny).hashTreeRoot(value as never);
 }
+
+/**
+ * {@link rootOf} that remembers, by the identity of the value, so that a copy has a root of its own. Only for
+ * values that nobody changes once they are made; a value whose root was asked for is frozen.
+ */
+export function rememberedRoot<T extends object>(type: Type<T>): (value: T) => Uint8Array {
+  const roots = new WeakMap<T, Uint8Array>();
+  return (value) => {
+    const known = roots.get(value);
+    if (known !== undefined) return known;
+    const root = rootOf(type, value);
+    roots.set(Object.freeze(value), root);
+    return root;
+  };
+}

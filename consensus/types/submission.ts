@@ -5,7 +5,7 @@
 import { ContainerType, ListCompositeType, type ValueOf } from "@chainsafe/ssz";
 import { bigintToBytes, bytesToBigint, concatBytes } from "../primitives/bytes.ts";
 import { hash } from "../primitives/hash.ts";
-import { Bytes32, Bytes64, Bytes128, EpochType, rootOf, uint16 } from "./ssz.ts";
+import { Bytes32, Bytes64, Bytes128, EpochType, rememberedRoot, uint16 } from "./ssz.ts";
 
 /** Values in a model or a gradient, with its bias. */
 export const VALUES_MAX = 1024;
@@ -28,16 +28,15 @@ const UnsignedSubmissionType = new ContainerType(unsigned);
 export const SubmissionType = new ContainerType({ ...unsigned, signature: Bytes64 });
 export type UnsignedSubmission = ValueOf<typeof UnsignedSubmissionType>;
 export type Submission = ValueOf<typeof SubmissionType>;
+const unsignedRoot = rememberedRoot(UnsignedSubmissionType);
 
 /** The 32 bytes that the pod's account signs. */
 export function submissionRoot(chain: Uint8Array, submission: UnsignedSubmission): Uint8Array {
-  const { task, epoch, slot, podId, inputsHash, outputs, proof } = submission;
-  return hash(
-    "submission",
-    chain,
-    rootOf(UnsignedSubmissionType, { task, epoch, slot, podId, inputsHash, outputs, proof }),
-  );
+  return hash("submission", chain, unsignedRoot(submission));
 }
+
+/** Of all its bytes, proof and signature included: what a block's body commits to. Remembered. */
+export const submissionContentRoot = rememberedRoot(SubmissionType);
 
 /** The first output of every template. It is the submission's identity; proof bytes never are. */
 export function nullifierOf(submission: UnsignedSubmission): Uint8Array {

@@ -5,6 +5,7 @@ import {
   ContainerType,
   ListBasicType,
   ListCompositeType,
+  type Type,
   UnionType,
   type ValueOf,
 } from "@chainsafe/ssz";
@@ -20,6 +21,7 @@ import {
   bigint128,
   decode,
   EpochType,
+  rememberedRoot,
   rootOf,
   uint8,
   uint16,
@@ -206,6 +208,11 @@ export function transactionId(chain: Uint8Array, transaction: UnsignedTransactio
   const { publicKey, nonce, fee, operation } = transaction;
   return hash("transaction", chain, rootOf(UnsignedTransactionType, { publicKey, nonce, fee, operation }));
 }
+
+/** Of all its bytes, the signature included: what a block's body commits to. Remembered. */
+export const transactionContentRoot: (transaction: Transaction) => Uint8Array = rememberedRoot(
+  TransactionType as unknown as Type<Transaction>,
+);
 
 /** 20 bytes; shown as bech32m with the prefix "zkp". */
 export function addressOf(publicKey: Uint8Array): Uint8Array {

@@ -8,6 +8,7 @@ import { type Block, BlockType, type Header } from "../../consensus/types/block.
 import type { Certificate } from "../../consensus/types/certificate.ts";
 import { type EpochProof, EpochProofType } from "../../consensus/types/light-client.ts";
 import type { Chain } from "../chain.ts";
+import { partsOf } from "../network/compact.ts";
 import {
   BLOCKS_PER_RESPONSE_MAX,
   BOUNDARIES_PER_RESPONSE_MAX,
@@ -121,6 +122,12 @@ export function createAnswers(
       case "certificates": {
         const { epoch, fromView, toView } = request;
         return { kind: "certificates", certificates: await store.certificates(epoch, fromView, toView) };
+      }
+      case "parts": {
+        // From the block itself: what was in the pool may be gone from there.
+        const block = chain.find(request.hash)?.block ?? store.blockByHash(request.hash);
+        const parts = block === undefined ? undefined : partsOf(block, request);
+        return parts === undefined ? undefined : { kind: "parts", ...parts };
       }
       case "finalization":
         return finalizationFrom(store, Height(Math.max(1, request.fromHeight)), chain.params);

@@ -3,7 +3,6 @@
  * frames (frames.ts) whose limits stand here. Questions and answers are in requests.ts. Used by network.ts.
  */
 import { ContainerType, UnionType, type ValueOf } from "@chainsafe/ssz";
-import { type Proposal, ProposalType } from "../../consensus/types/block.ts";
 import { type Certificate, CertificateType } from "../../consensus/types/certificate.ts";
 import { Bytes48, Bytes96, decode } from "../../consensus/types/ssz.ts";
 import { type Vote, VoteType } from "../../consensus/types/vote.ts";
@@ -39,4 +38,3 @@ export const encoder =
 export const encodeVotesMessage = encoder<VotesMessage>(VotesUnion);
 export const decodeVotesMessage = (bytes: Uint8Array): VotesMessage | undefined =>
   decode(VotesUnion, bytes) as VotesMessage | undefined;
-export const encodeProposal = encoder<Proposal>(ProposalType);

@@ -7,7 +7,7 @@
  * | protocol                 | carries                                 | to                | queue to each peer |
  * |--------------------------|-----------------------------------------|-------------------|--------------------|
  * | /zkp/<chain id>/votes/1  | hello, votes, certificates              | validators        | 1024 frames        |
- * | /zkp/<chain id>/blocks/1 | proposals                               | validators        | 8 MiB              |
+ * | /zkp/<chain id>/blocks/1 | proposals, whole or compact             | validators        | 8 MiB              |
  * | /zkp/<chain id>/sync/1   | requests, and their answers coming back | whoever is asked  | 64 requests        |
  * | /zkp/<chain id>/pool/1   | one question a stream, see pool.ts      | whoever is asked  |                    |
  * | /meshsub/1.2.0           | topics, see topics.ts                   | all               | 8 MiB              |
@@ -17,15 +17,16 @@
  */
 import type { Connection, PrivateKey, Stream } from "@libp2p/interface";
 import { type Fault, FaultError, fault, type Verdict } from "../../consensus/primitives/faults.ts";
-import { decodeProposal, type Proposal } from "../../consensus/types/block.ts";
+import type { Proposal } from "../../consensus/types/block.ts";
 import type { Certificate } from "../../consensus/types/certificate.ts";
 import type { Vote } from "../../consensus/types/vote.ts";
 import type { Log } from "../log.ts";
+import { type CompactProposal, decodeBlocksMessage, encodeProposal, encodeWhole } from "./compact.ts";
 import { encodeFrame, readFrames } from "./frames.ts";
 import { createGossip } from "./gossip.ts";
 import { createDialler, createHost, type Dialler, isOpen, parseTarget, startHost } from "./host.ts";
 import { type Link, type PeerInfo, PROTOCOLS, type Protocol, protocolId } from "./link.ts";
-import { decodeVotesMessage, encodeProposal, encodeVotesMessage, FRAME_BYTES_MAX } from "./messages.ts";
+import { decodeVotesMessage, encodeVotesMessage, FRAME_BYTES_MAX } from "./messages.ts";
 import { createPeers, type PeerEvent } from "./peers.ts";
 import { createPenalties } from "./penalties.ts";
 import { answerPool, askPool, POOL_QUESTION_BYTES_MAX, type PoolQuestion, type PoolView } from "./pool.ts";
@@ -60,6 +61,8 @@ export type NetworkComponents = {
   onVote(vote: Vote, from: PeerInfo): void;
   onCertificate(certificate: Certificate, from: PeerInfo): void;
   onProposal(proposal: Proposal, from: PeerInfo): void;
+  /** Its names are those of its header. */
+  onCompactProposal(proposal: CompactProposal, from: PeerInfo): void;
   /** What a peer gossips; passed on if it is accepted. At most 64 of a peer are pending. */
   onGossip(message: GossipMessage, peerId: string): Verdict | Promise<Verdict>;
   /** A peer gossiped what is not even well-formed. */
@@ -152,9 +155,10 @@ export async function createNetwork(options: NetworkOptions, components: Network
     }
   };
   const onBlocksMessage = (link: Link, bytes: Uint8Array): boolean => {
-    const proposal = decodeProposal(bytes);
-    if (proposal === undefined) return false;
-    components.onProposal(proposal, link.info);
+    const message = decodeBlocksMessage(bytes);
+    if (message === undefined) return false;
+    if (message.selector === 0) components.onProposal(message.value, link.info);
+    else components.onCompactProposal(message.value, link.info);
     return true;
   };
   /** Only validators are listened to, and others are not even decoded, but for their hello. */
@@ -277,13 +281,14 @@ export async function createNetwork(options: NetworkOptions, components: Network
     },
     sendVote: (vote: Vote): void => toAll("votes", voteMessage(vote)),
     sendCertificate: (certificate: Certificate): void => toAll("votes", certificateMessage(certificate)),
+    /** Compact where that saves something: the others hold most of it in their pools. */
     sendProposal: (proposal: Proposal): void => toAll("blocks", encodeProposal(proposal)),
     /** The three to one peer; false if it is no connected validator or its queue lost a frame. */
     sendVoteTo: (peerId: string, vote: Vote): boolean => toOne("votes", peerId, voteMessage(vote)),
     sendCertificateTo: (peerId: string, certificate: Certificate): boolean =>
       toOne("votes", peerId, certificateMessage(certificate)),
     sendProposalTo: (peerId: string, proposal: Proposal): boolean =>
-      toOne("blocks", peerId, encodeProposal(proposal)),
+      toOne("blocks", peerId, encodeWhole(proposal)),
     /** Gossips what was found valid here; once is enough. */
     publish: (message: GossipMessage): void => gossip.publish(message),
     /** What waits at a peer. Throws node/peer-lost, node/request-timeout, node/request-refused. */

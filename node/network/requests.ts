@@ -22,6 +22,14 @@ import {
   ViewType,
 } from "../../consensus/types/ssz.ts";
 import { CHUNK_BYTES, type Manifest, ManifestType } from "../store/manifest.ts";
+import {
+  type Parts,
+  type PartsRequest,
+  PartsRequestType,
+  PartsType,
+  partsRequestOf,
+  partsRequestValue,
+} from "./compact.ts";
 import { encoder } from "./messages.ts";
 
 /** Whoever answers stops adding here; the first block is always sent whole. */
@@ -49,7 +57,9 @@ export type Request =
   | { readonly kind: "epoch-boundaries"; readonly fromEpoch: Epoch; readonly count: number }
   /** Of the state after the block at this height, the last of an epoch. */
   | { readonly kind: "snapshot"; readonly height: Height }
-  | { readonly kind: "snapshot-chunk"; readonly height: Height; readonly index: number };
+  | { readonly kind: "snapshot-chunk"; readonly height: Height; readonly index: number }
+  /** Parts of a block that the peer has proposed. */
+  | ({ readonly kind: "parts" } & PartsRequest);
 
 export type Response =
   | {
@@ -72,7 +82,9 @@ export type Response =
   | { readonly kind: "headers"; readonly headers: readonly Header[] }
   | { readonly kind: "epoch-boundaries"; readonly proofs: readonly EpochProof[] }
   | { readonly kind: "snapshot"; readonly manifest: Manifest }
-  | { readonly kind: "snapshot-chunk"; readonly data: Uint8Array };
+  | { readonly kind: "snapshot-chunk"; readonly data: Uint8Array }
+  /** In the order asked for, all of them. */
+  | ({ readonly kind: "parts" } & Parts);
 
 export type ResponseTo<R extends Request> = Extract<Response, { kind: R["kind"] }>;
 
@@ -88,6 +100,7 @@ const REQUESTS = [
   ["epoch-boundaries", new ContainerType({ fromEpoch: EpochType, count: uint16 })],
   ["snapshot", new ContainerType({ height: HeightType })],
   ["snapshot-chunk", new ContainerType({ height: HeightType, index: uint16 })],
+  ["parts", PartsRequestType],
 ] as const;
 
 const BlocksType = new ContainerType({
@@ -122,6 +135,7 @@ const RESPONSES = [
   ],
   ["snapshot", new ContainerType({ manifest: ManifestType })],
   ["snapshot-chunk", new ContainerType({ data: new ByteListType(CHUNK_BYTES) })],
+  ["parts", PartsType],
 ] as const;
 
 // The library's unions lose which value belongs to which selector: cast where they are encoded and decoded.
@@ -143,15 +157,30 @@ const encodeResponseFrame = encoder<Frame>(ResponseFrameType);
 const selectorOf = (table: readonly (readonly [string, unknown])[], kind: string): number =>
   table.findIndex(([name]) => name === kind);
 
+function askedOf(request: Request): unknown {
+  switch (request.kind) {
+    case "tip":
+      return null;
+    case "parts":
+      return partsRequestValue(request);
+    default:
+      return request;
+  }
+}
+
 export function encodeRequest(id: number, request: Request): Uint8Array {
-  const value = request.kind === "tip" ? null : request;
-  return encodeRequestFrame({ id, body: { selector: selectorOf(REQUESTS, request.kind), value } });
+  const selector = selectorOf(REQUESTS, request.kind);
+  return encodeRequestFrame({ id, body: { selector, value: askedOf(request) } });
 }
 
 export function decodeRequest(bytes: Uint8Array): { id: number; request: Request } | undefined {
   const frame = decode(RequestFrameType, bytes) as Frame | undefined;
   const [kind] = REQUESTS[frame?.body.selector ?? -1] ?? [];
   if (frame === undefined || kind === undefined) return undefined;
+  if (kind === "parts") {
+    const value = frame.body.value as ReturnType<typeof partsRequestValue>;
+    return { id: frame.id, request: { kind, ...partsRequestOf(value) } };
+  }
   return { id: frame.id, request: { kind, ...(frame.body.value as object | null) } as Request };
 }
 

@@ -15,6 +15,8 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   settle: () => import("./settle.ts"),
   sync: () => import("./sync.ts"),
   finality: () => import("./finality.ts"),
+  blocks: () => import("./blocks.ts"),
+  throughput: () => import("./throughput.ts"),
 };
 
 type Line = Figure & { readonly machine: string };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { FaultError } from "../../../consensus/primitives/faults.ts";
 import { Height } from "../../../consensus/primitives/units.ts";
-import type { Block } from "../../../consensus/types/block.ts";
+import { type Block, blockHash } from "../../../consensus/types/block.ts";
 import type { Certificate } from "../../../consensus/types/certificate.ts";
 import { VoteKind } from "../../../consensus/types/vote.ts";
 import { createAnswers } from "../../../node/catch-up/answers.ts";
@@ -234,5 +234,20 @@ describe("what others are answered", () => {
       kind: "block-by-hash",
       block: undefined,
     });
+  });
+
+  test("are the parts of a final block, long after the pool has dropped them", async (t) => {
+    const answers = await serve(t);
+    const block = blocks.find(({ body }) => body.submissions.length > 1);
+    assert.ok(block !== undefined && blocks.indexOf(block) < blocks.length - 2, "it is not the tip");
+    const hash = blockHash(block.header);
+    assert.deepEqual(await answers({ kind: "parts", hash, transactions: [], submissions: [1] }), {
+      kind: "parts",
+      transactions: [],
+      submissions: [block.body.submissions[1]],
+    });
+    const beyond = { kind: "parts", hash, transactions: [0], submissions: [999] } as const;
+    assert.equal(await answers(beyond), undefined);
+    assert.equal(await answers({ ...beyond, hash: new Uint8Array(32) }), undefined);
   });
 });

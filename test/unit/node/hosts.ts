@@ -6,6 +6,7 @@ import type { Certificate } from "../../../consensus/types/certificate.ts";
 import type { Vote } from "../../../consensus/types/vote.ts";
 import { blsSecretKey, devKey, libp2pKey, peerIdOf } from "../../../node/keys.ts";
 import { silentLog } from "../../../node/log.ts";
+import type { CompactProposal } from "../../../node/network/compact.ts";
 import { helloRoot } from "../../../node/network/hello.ts";
 import { createHost, type Host, parseTarget } from "../../../node/network/host.ts";
 import { encodeVotesMessage } from "../../../node/network/messages.ts";
@@ -22,6 +23,7 @@ export type Received = {
   votes: { vote: Vote; from: PeerInfo }[];
   certificates: Certificate[];
   proposals: Proposal[];
+  compact: CompactProposal[];
   gossip: { message: GossipMessage; from: string }[];
   events: string[];
 };
@@ -51,6 +53,7 @@ export async function createNode(
     votes: [],
     certificates: [],
     proposals: [],
+    compact: [],
     gossip: [],
     events: [],
   };
@@ -75,6 +78,7 @@ export async function createNode(
       onVote: (it, from) => void received.votes.push({ vote: it, from }),
       onCertificate: (it) => void received.certificates.push(it),
       onProposal: (it) => void received.proposals.push(it),
+      onCompactProposal: (it) => void received.compact.push(it),
       onGossip: (message, from) => {
         received.gossip.push({ message, from });
         return { kind: "accept" };

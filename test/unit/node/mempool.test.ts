@@ -106,7 +106,7 @@ describe("a pooled submission", () => {
   });
 
   test("is found by its nullifier", () => {
-    assert.equal(pool.submission(toHex(nullifier))?.submission, one);
+    assert.equal(pool.submission(toHex(nullifier)), one);
     assert.equal(pool.submission(toHex(tag)), undefined);
   });
 });

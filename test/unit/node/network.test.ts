@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type FaultCode, FaultError } from "../../../consensus/primitives/faults.ts";
 import { Epoch, Height, View } from "../../../consensus/primitives/units.ts";
-import type { Proposal } from "../../../consensus/types/block.ts";
-import { ProposalType } from "../../../consensus/types/block.ts";
+import { bodyRoot, type Proposal, ProposalType } from "../../../consensus/types/block.ts";
 import { blsSecretKey, devKey } from "../../../node/keys.ts";
+import { compactOf, encodeCompact, partsOf } from "../../../node/network/compact.ts";
 import { encodeFrame } from "../../../node/network/frames.ts";
 import { helloRoot } from "../../../node/network/hello.ts";
 import { parseTarget } from "../../../node/network/host.ts";
@@ -133,10 +133,8 @@ test("a request that is not answered in two seconds fails, and those behind it g
   assert.deepEqual(await behind, { kind: "block-by-hash", block: undefined });
 });
 
-test("a proposal of two megabytes arrives whole", async (t) => {
-  const { nodes } = await mesh(t, 2);
-  const [a, b] = nodes;
-  assert.ok(a && b);
+/** Of nearly two megabytes, which its header commits to. */
+function largeProposal(): Proposal {
   const slices = Array.from({ length: 64 }, (_, index) => ({
     index,
     salt: bytes(32, 1),
@@ -145,17 +143,59 @@ test("a proposal of two megabytes arrives whole", async (t) => {
     branch: Array.from({ length: 12 }, () => bytes(32, 3)),
   }));
   const operation = { selector: 4, value: { task: bytes(32, 1), epoch: Epoch(1), slices } } as const;
-  const large = proposal(
+  const it = proposal(
     2,
     Array.from({ length: 21 }, (_, nonce) => ({ ...transaction(nonce), operation })),
   );
-  assert.ok(ProposalType.serialize(large).length > 1_900_000);
-  a.network.sendProposal(large);
+  it.block.header.bodyRoot = bodyRoot(it.block.body);
+  assert.ok(ProposalType.serialize(it).length > 1_900_000);
+  return it;
+}
+
+test("a proposal of two megabytes arrives whole", async (t) => {
+  const { nodes } = await mesh(t, 2);
+  const [a, b] = nodes;
+  assert.ok(a && b);
+  const large = largeProposal();
+  a.network.sendProposalTo(b.network.peerId, large);
   await until(() => b.received.proposals.length === 1, "the proposal");
   assert.deepEqual(
     ProposalType.serialize(b.received.proposals[0] as Proposal),
     ProposalType.serialize(large),
   );
+});
+
+test("to all it goes by names, and its parts, all two megabytes of them, are there for the asking", async (t) => {
+  const large = largeProposal();
+  const { nodes } = await mesh(t, 2, {
+    onRequest: async (request) => {
+      const parts = request.kind === "parts" ? partsOf(large.block, request) : undefined;
+      return parts === undefined ? undefined : { kind: "parts", ...parts };
+    },
+  });
+  const [a, b] = nodes;
+  assert.ok(a && b);
+  a.network.sendProposal(large);
+  await until(() => b.received.compact.length === 1, "the names");
+  assert.deepEqual(b.received.compact[0], compactOf(large));
+  assert.equal(b.received.proposals.length, 0);
+  const ask = (transactions: number[]) =>
+    b.network.request(a.network.peerId, { kind: "parts", hash: bytes(32, 1), transactions, submissions: [] });
+  const { body } = large.block;
+  assert.deepEqual((await ask([...body.transactions.keys()])).transactions, body.transactions);
+  assert.deepEqual((await ask([3, 20])).transactions, [body.transactions[3], body.transactions[20]]);
+  await assert.rejects(ask([20, 21]), hasCode("node/request-refused"));
+});
+
+test("a compact proposal whose names are not its header's costs the stream", async (t) => {
+  const { node, connection } = await stranger(t, "forger");
+  const { block, ...rest } = compactOf(largeProposal());
+  const transactions = block.body.transactions.with(0, bytes(32, 9));
+  const forged = { ...rest, block: { ...block, body: { ...block.body, transactions } } };
+  const stream = await connection.newStream("/zkp/test/blocks/1");
+  stream.send(encodeFrame(encodeCompact(forged)));
+  await until(() => stream.status !== "open", "the stream is closed");
+  assert.deepEqual(node.received.compact, []);
 });
 
 test("after a restart a node is connected and identified again within three seconds", async (t) => {

@@ -1,0 +1,265 @@
+/**
+ * How many proofs a second a devnet of four validators finalizes: real processes, sixteen tasks of 64 slots,
+ * proofs forged beforehand (test/helpers/forge.ts), sent through the nodes' RPC by a process of its own. Every
+ * epoch is a burst: what is counted is proofs over the time from the first one sent until the last one is final.
+ * Held against testing.md's formula, 0.6 × cores × batch rate ÷ validators, the batch rate measured here.
+ */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { BATCH_MAX, createBatchVerifier } from "../../circuits/batch/verifier.ts";
+import { invariant } from "../../consensus/primitives/faults.ts";
+import { type Child, createChild } from "../../devnet/child.ts";
+import { createClient } from "../../pod/client.ts";
+import { waitFor } from "../../pod/wait.ts";
+import { circuitFor } from "../circuits/proofs.ts";
+import { createForge } from "../helpers/forge.ts";
+import type { CrowdEpoch } from "./crowd-worker.ts";
+import { type Figure, median, timed } from "./figure.ts";
+import { type BenchNode, createFolders, SHAPE, VALIDATORS } from "./throughput-chain.ts";
+import type { Watched } from "./watch-worker.ts";
+
+/** The first epoch warms up and doesn't count. */
+const EPOCHS = 5;
+const SHARE = 0.6;
+const BATCH_ROUNDS = 15;
+const READY_MS = 60_000;
+const CROWD_MS = 180_000;
+const SETTLED_MS = 30_000;
+const WATCH = new URL("./watch-worker.ts", import.meta.url).href;
+const CROWD = new URL("./crowd-worker.ts", import.meta.url).pathname;
+
+/** Milliseconds a proof, of full batches on one core: by the clock, and of the processor's time. */
+type PerProof = { readonly clockMs: number; readonly cpuMs: number };
+
+async function batchMs(): Promise<PerProof> {
+  const [verifier, circuit] = await Promise.all([createBatchVerifier(), circuitFor(SHAPE.id)]);
+  invariant(verifier !== undefined, "this machine has fused multiply-add");
+  const forge = await createForge(circuit);
+  const { nPublic } = circuit.verificationKey;
+  const statements = Array.from({ length: BATCH_MAX }, (_, i) =>
+    Array.from({ length: nPublic }, (_value, k) => BigInt(7919 * i + k)),
+  );
+  const jobs = forge(statements).map((proof, i) => ({
+    vk: circuit.verificationKey,
+    publicSignals: statements[i] ?? [],
+    proof,
+  }));
+  const clock: number[] = [];
+  const cpu: number[] = [];
+  for (let round = -5; round < BATCH_ROUNDS; round++) {
+    const before = process.cpuUsage();
+    const ms = await timed(() => invariant(verifier.verify(jobs).every(Boolean), "forged proofs hold"));
+    const { user, system } = process.cpuUsage(before);
+    if (round < 0) continue;
+    clock.push(ms / BATCH_MAX);
+    cpu.push((user + system) / 1000 / BATCH_MAX);
+  }
+  return { clockMs: median(clock), cpuMs: median(cpu) };
+}
+
+type Run = {
+  readonly epochs: readonly CrowdEpoch[];
+  /** By node. */
+  readonly watched: readonly (readonly Watched[])[];
+  /** By node: when each height was final there. */
+  readonly finalMs: readonly ReadonlyMap<number, number>[];
+  readonly blocks: ReadonlyMap<number, { readonly timestampMs: number; readonly proofs: readonly string[] }>;
+  readonly epochHeights: number;
+};
+
+async function run(dir: string): Promise<Run> {
+  const nodes = await createFolders(dir, await circuitFor(SHAPE.id));
+  const watched = nodes.map((): Watched[] => []);
+  const fail = ({ name, errors }: { name: string; errors: string }): void => {
+    process.stderr.write(`${name}: ${errors}\n`);
+  };
+  const children = nodes.map(({ name, dir: folder }, i) =>
+    createChild({
+      name,
+      args: [...profileOf(i), "--import", WATCH, "node/main.ts", "--dir", folder],
+      onLine: (line) => {
+        const { watched: it } = JSON.parse(line) as { watched?: Watched };
+        if (it !== undefined) watched[i]?.push(it);
+      },
+      onCrash: fail,
+    }),
+  );
+  const epochs: CrowdEpoch[] = [];
+  const { promise: crowdDone, resolve: onCrowdDone } = Promise.withResolvers<void>();
+  const crowd: Child = createChild({
+    name: "crowd",
+    args: [CROWD, dir, String(EPOCHS), ...nodes.map(({ rpc }) => rpc)],
+    onLine: (line) => epochs.push((JSON.parse(line) as { crowd: CrowdEpoch }).crowd),
+    mayEnd: () => true,
+    onEnd: () => onCrowdDone(),
+    onCrash: fail,
+  });
+  try {
+    for (const child of children) child.start();
+    const clients = nodes.map(({ rpc }) => createClient({ rpc, timeoutMs: 2_000 }));
+    const [client] = clients;
+    invariant(client !== undefined, "there are nodes");
+    for (const it of clients) {
+      const probe = (): Promise<true | undefined> =>
+        it.call("chain_status", {}).then(
+          () => true,
+          () => undefined,
+        );
+      await waitFor("a node", probe, { timeoutMs: READY_MS, everyMs: 50 });
+    }
+    crowd.start();
+    const tooLong = setTimeout(() => onCrowdDone(), CROWD_MS);
+    await crowdDone;
+    clearTimeout(tooLong);
+    // Until the last epoch is settled too: its boundary block belongs to the load.
+    const settled = async (): Promise<true | undefined> =>
+      Number((await client.call("chain_status", {})).epoch) >= EPOCHS ? true : undefined;
+    await waitFor("the last settlement", settled, { timeoutMs: SETTLED_MS, everyMs: 250 });
+    const { finalizedHeight, epochHeights } = await client.call("chain_status", {});
+    const blocks = new Map<number, { timestampMs: number; proofs: readonly string[] }>();
+    for (let height = 1; height <= Number(finalizedHeight); height++) {
+      const { timestampMs, submissions } = await client.call("chain_block", { height: String(height) });
+      blocks.set(height, { timestampMs: Number(timestampMs), proofs: submissions });
+    }
+    const finalMs = await Promise.all(nodes.map(finalTimes));
+    return { epochs, watched, finalMs, blocks, epochHeights };
+  } finally {
+    await crowd.stop();
+    await Promise.all(children.map((child) => child.stop()));
+  }
+}
+
+/** `ZKP_BENCH_PROFILE=FOLDER`: a processor profile of each node. */
+function profileOf(node: number): string[] {
+  const folder = process.env.ZKP_BENCH_PROFILE;
+  return folder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${join(folder, `node-${node}`)}`];
+}
+
+/** When a node said that each height was final: from its log, which costs it nothing. */
+async function finalTimes({ dir }: BenchNode): Promise<ReadonlyMap<number, number>> {
+  const times = new Map<number, number>();
+  for (const line of (await readFile(join(dir, "node.log"), "utf8")).split("\n")) {
+    if (!line.includes('"msg":"final"')) continue;
+    const { height, time } = JSON.parse(line) as { height: number; time: string };
+    times.set(height, Date.parse(time));
+  }
+  return times;
+}
+
+function quantile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? 0;
+}
+
+/** The difference of a counter between two moments. */
+function between(watched: readonly Watched[], fromMs: number, toMs: number, of: "mainMs" | "allMs"): number {
+  const at = (ms: number): number => watched.findLast(({ timeMs }) => timeMs <= ms)?.[of] ?? 0;
+  return at(toMs) - at(fromMs);
+}
+
+function* figures(
+  { epochs, watched, finalMs, blocks, epochHeights }: Run,
+  perProof: PerProof,
+): Generator<Figure> {
+  const heightOf = new Map(
+    [...blocks].flatMap(([height, { proofs }]) => proofs.map((id) => [id, height] as const)),
+  );
+  let [proofs, busyMs, sent, again] = [0, 0, 0, 0];
+  const waits: number[] = [];
+  const spentMs = { main: 0, workers: 0, send: 0, make: 0 };
+  const counted = epochs.slice(1);
+  for (const it of counted) {
+    const finals = it.sent.flatMap(([id, node, sentMs]) => {
+      const final = finalMs[node]?.get(heightOf.get(id) ?? -1);
+      return final === undefined ? [] : [{ final, waited: final - sentMs }];
+    });
+    const last = Math.max(...finals.map(({ final }) => final));
+    proofs += finals.length;
+    sent += it.sent.length;
+    again += it.again;
+    busyMs += last - it.firstSentMs;
+    waits.push(...finals.map(({ waited }) => waited));
+    for (const some of watched) {
+      const main = between(some, it.firstSentMs, last, "mainMs");
+      spentMs.main += main;
+      spentMs.workers += between(some, it.firstSentMs, last, "allMs") - main;
+    }
+    spentMs.send += it.sendCpuMs;
+    spentMs.make += it.makeCpuMs;
+  }
+  const rate = (1000 * proofs) / busyMs;
+  const cores = availableParallelism();
+  const target = (SHARE * cores * (1000 / perProof.clockMs)) / VALIDATORS;
+  const name = (what: string): string => `throughput: ${what}`;
+  yield { name: name("batch verifier alone, one core"), value: 1000 / perProof.clockMs, unit: "proofs/s" };
+  yield {
+    name: name(`${proofs} proofs finalized in ${counted.length} bursts`),
+    value: rate,
+    unit: "proofs/s",
+    ratio: rate / target,
+    against: `0.6 × ${cores} cores × batch rate ÷ ${VALIDATORS}`,
+  };
+  yield { name: name("proofs sent that did not become final"), value: sent - proofs, unit: "proofs" };
+  yield { name: name("sent again because a node was busy"), value: again, unit: "proofs" };
+  yield { name: name("submit to final, p50"), value: quantile(waits, 0.5), unit: "ms" };
+  yield { name: name("submit to final, p95"), value: quantile(waits, 0.95), unit: "ms" };
+
+  const [first] = counted;
+  const from = first?.firstSentMs ?? 0;
+  const isBoundary = (height: number): boolean => height % epochHeights === 0;
+  const finality = (which: (height: number) => boolean): number[] =>
+    [...blocks].flatMap(([height, { timestampMs }]) =>
+      timestampMs < from || !which(height)
+        ? []
+        : finalMs.flatMap((times) => (times.get(height) ?? Number.NaN) - timestampMs).filter(Number.isFinite),
+    );
+  for (const [what, which] of [
+    ["all blocks", (): boolean => true],
+    ["blocks with proofs", (height: number): boolean => (blocks.get(height)?.proofs.length ?? 0) > 0],
+    ["blocks that settle an epoch", isBoundary],
+  ] as const) {
+    const times = finality(which);
+    yield { name: name(`finality of ${what}, p50`), value: quantile(times, 0.5), unit: "ms" };
+    yield { name: name(`finality of ${what}, worst`), value: Math.max(0, ...times), unit: "ms" };
+  }
+  const since = watched.map((some) => some.filter(({ timeMs }) => timeMs >= from));
+  for (const [node, some] of since.entries()) {
+    const delay = Math.max(0, ...some.map(({ delayMs }) => delayMs));
+    const held = Math.max(0, ...some.map(({ heldMs }) => heldMs));
+    yield { name: name(`node ${node}: longest delay of the event loop`), value: delay, unit: "ms" };
+    yield { name: name(`node ${node}: of the main thread's own work at once`), value: held, unit: "ms" };
+  }
+  for (const [what, ms] of [
+    ["main threads of the nodes", spentMs.main],
+    ["other threads of the nodes", spentMs.workers],
+    ["the crowd, sending", spentMs.send],
+    ["the crowd, forging beforehand", spentMs.make],
+  ] as const) {
+    yield { name: name(`processor time, ${what}`), value: ms / proofs, unit: "ms/proof" };
+  }
+  // Where others use the machine too, processor time says more than the clock: both sides are slowed alike.
+  const eachMs = (spentMs.main + spentMs.workers) / proofs / VALIDATORS;
+  yield {
+    name: name("processor time of a node, all threads"),
+    value: eachMs,
+    unit: "ms/proof",
+    ratio: perProof.cpuMs / eachMs,
+    against: "the batch verifier's own, 0.6 being the formula's",
+  };
+}
+
+export async function* bench(): AsyncGenerator<Figure> {
+  const dir = await mkdtemp(join(tmpdir(), "zkp-bench-throughput-"));
+  try {
+    const before = await batchMs();
+    const measured = await run(dir);
+    const after = await batchMs();
+    yield* figures(measured, {
+      clockMs: (before.clockMs + after.clockMs) / 2,
+      cpuMs: (before.cpuMs + after.cpuMs) / 2,
+    });
+  } finally {
+    if (process.env.ZKP_BENCH_KEEP === undefined) await rm(dir, { recursive: true, force: true });
+  }
+}

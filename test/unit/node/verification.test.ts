@@ -1,0 +1,104 @@
+/** Verifying once what pool and block both ask about. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { VerificationKey } from "../../../circuits/verification-key.ts";
+import { toHex } from "../../../consensus/primitives/bytes.ts";
+import type { SubmissionChecks } from "../../../consensus/state/checks.ts";
+import { devKey, signEd25519 } from "../../../node/keys.ts";
+import { createVerification } from "../../../node/verification.ts";
+import { bytes } from "./samples.ts";
+
+const KEY = {} as VerificationKey;
+const VK_HASH = bytes(32, 1);
+const pod = devKey("account", "verification-pod");
+
+function checkOf(fill: number, change: Partial<SubmissionChecks["ed25519"]> = {}): SubmissionChecks {
+  const id = bytes(32, fill);
+  const signature = signEd25519(pod.seed, id);
+  return {
+    id,
+    ed25519: { publicKey: pod.publicKey, message: id, signature, ...change },
+    proof: { vkHash: VK_HASH, publicSignals: [BigInt(fill)], proof: bytes(128, fill) },
+  };
+}
+
+function create() {
+  const asked: { signals: bigint[]; waitMs: number | undefined; answer: (verdicts: boolean[]) => void }[] =
+    [];
+  const verification = createVerification(
+    { keys: new Map([[toHex(VK_HASH), KEY]]) },
+    {
+      verifier: {
+        verify: (jobs, waitMs) =>
+          jobs.length === 0
+            ? Promise.resolve([])
+            : new Promise((answer) => {
+                asked.push({ signals: jobs.flatMap(({ publicSignals }) => publicSignals), waitMs, answer });
+              }),
+      },
+    },
+  );
+  const block = (submissions: SubmissionChecks[]) =>
+    verification.verifyChecks({ bls: [], transactions: [], submissions, evidence: [] });
+  return { verification, asked, block };
+}
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("a block waits for the verdict that the pool has begun to ask for, and asks for the others at once", async () => {
+  const { verification, asked, block } = create();
+  const pooled = verification.verifyProofs([checkOf(1)]);
+  const checked = block([checkOf(1), checkOf(2)]);
+  await settled();
+  assert.deepEqual(
+    asked.map(({ signals }) => signals),
+    [[1n], [2n]],
+  );
+  assert.ok((asked[0]?.waitMs ?? 0) > 0 && asked[1]?.waitMs === 0, "only the pool's proofs wait for company");
+  asked[0]?.answer([true]);
+  asked[1]?.answer([true]);
+  assert.deepEqual(await pooled, [undefined]);
+  assert.equal(await checked, undefined);
+  assert.equal(await block([checkOf(1), checkOf(2)]), undefined);
+  assert.equal(asked.length, 2, "and both are remembered");
+});
+
+test("a false proof is false for the pool and for the block, and is asked about anew the next time", async () => {
+  const { verification, asked, block } = create();
+  const pooled = verification.verifyProofs([checkOf(1)]);
+  const checked = block([checkOf(1)]);
+  await settled();
+  asked[0]?.answer([false]);
+  assert.notEqual((await pooled)[0], undefined);
+  assert.equal((await checked)?.code, "block/submission");
+  void block([checkOf(1)]);
+  await settled();
+  assert.equal(asked.length, 2);
+});
+
+test("another signature under the same submission is not known by the one under way", async () => {
+  const { verification, asked, block } = create();
+  void verification.verifyProofs([checkOf(1)]);
+  const forged = checkOf(1, { signature: bytes(64, 3) });
+  assert.equal((await block([forged]))?.code, "block/submission");
+  assert.equal(verification.verifySigner(forged)?.code, "submission/signature-invalid");
+  assert.equal(asked.length, 1);
+});
+
+test("a verifier that fails is no verdict, and the proof can be asked about again", async () => {
+  let fails = true;
+  const verification = createVerification(
+    { keys: new Map([[toHex(VK_HASH), KEY]]) },
+    {
+      verifier: {
+        verify: async (jobs) => {
+          if (fails) throw new Error("a thread died");
+          return jobs.map(() => true);
+        },
+      },
+    },
+  );
+  const both = [verification.verifyProofs([checkOf(1)]), verification.verifyProofs([checkOf(1)])];
+  for (const it of both) await assert.rejects(it, /a thread died/);
+  fails = false;
+  assert.deepEqual(await verification.verifyProofs([checkOf(1)]), [undefined]);
+});
