@@ -23,16 +23,13 @@ const PER_SENDER_MAX = 64;
 export type Expired = { readonly submissions: readonly string[]; readonly transactions: readonly string[] };
 export type Mempool = ReturnType<typeof createMempool>;
 
-/** Data and slot of a submission, within its task and epoch. */
-const tagOf = ({ task, epoch, outputs }: Submission): string =>
-  `${toHex(task)} ${epoch} ${toHex(outputs[1] ?? new Uint8Array(32))}`;
+/** A submission's slot, within its task and epoch. */
 const slotOf = ({ task, epoch, slot }: Submission): string => `${toHex(task)} ${epoch} ${slot}`;
 
 export function createMempool(params: Params, chain: Uint8Array) {
   const submissions = new Map<string, Submission>();
   const transactions = new Map<string, Transaction>();
-  /** What pooled submissions forbid: the data they used, and the slots they fill, by task and epoch. */
-  const tags = new Set<string>();
+  /** What pooled submissions forbid to others: the slots they fill. */
   const slots = new Set<string>();
   /** Both by the root of all their bytes, as a compact proposal names them. */
   const contents = {
@@ -62,7 +59,6 @@ export function createMempool(params: Params, chain: Uint8Array) {
     if (submission === undefined) return;
     submissions.delete(id);
     contents.submissions.delete(toHex(submissionContentRoot(submission)));
-    tags.delete(tagOf(submission));
     slots.delete(slotOf(submission));
   };
 
@@ -94,7 +90,6 @@ export function createMempool(params: Params, chain: Uint8Array) {
       removeSubmission(id);
       submissions.set(id, submission);
       contents.submissions.set(toHex(submissionContentRoot(submission)), submission);
-      tags.add(tagOf(submission));
       slots.add(slotOf(submission));
       return undefined;
     },

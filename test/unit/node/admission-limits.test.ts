@@ -9,6 +9,7 @@ import { genesisState } from "../../../genesis/state.ts";
 import { createAdmission } from "../../../node/admission.ts";
 import { createMempool } from "../../../node/mempool.ts";
 import { createChain, documentOf, fieldBytes, genesisLink, sign, submissionOf } from "../../helpers/chain.ts";
+import { until } from "./samples.ts";
 
 const SLOTS = 64;
 const OF_SLOT = 4;
@@ -90,10 +91,8 @@ function variant(slot: number, n: number, task = 0): Submission {
   });
 }
 /** So many different ones from a slot on, four of each. */
-const variants = (count: number, fromSlot = 0): Submission[] =>
-  Array.from({ length: count }, (_, i) => variant(fromSlot + Math.floor(i / OF_SLOT), i % OF_SLOT));
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const variants = (count: number, fromSlot = 0, task = 0): Submission[] =>
+  Array.from({ length: count }, (_, i) => variant(fromSlot + Math.floor(i / OF_SLOT), i % OF_SLOT, task));
 
 /** Told to come back, for this reason; a caller may then do so. */
 function assertBusy(verdict: Verdict, data: Record<string, unknown>): void {
@@ -112,8 +111,7 @@ test("256 proofs are in hand, the next waits, and is taken when they are done", 
 }, async () => {
   const { admission, verifying, answer } = open();
   const started = variants(IN_HAND).map((it) => admission.admitSubmission(it));
-  await turn();
-  assert.equal(verifying(), IN_HAND);
+  await until(() => verifying() === IN_HAND, "all are verified at once");
   const next = variant(0, 0, 1);
   assertBusy(await admission.admitSubmission(next), { inHand: IN_HAND });
   assert.equal(verifying(), IN_HAND, "it was not looked at");
@@ -124,38 +122,39 @@ test("256 proofs are in hand, the next waits, and is taken when they are done", 
   assert.equal((await again).kind, "accept", "asking again for one that is in hand takes no place");
   await Promise.all(started);
   const taken = admission.admitSubmission(next);
-  await turn();
+  await until(() => verifying() === 1, "it is verified");
   answer();
   assert.equal((await taken).kind, "accept");
 });
 
-test("192 of them are peers' and 64 one peer's; the rest are kept for callers of this node", {
+test("beside them 192 of peers are in hand, 64 of one peer: neither takes the others' places", {
   timeout: 10_000,
 }, async () => {
   const { admission, verifying, answer } = open();
   const started: Promise<Verdict>[] = [];
   const slotsEach = OF_PEER / OF_SLOT;
+  const spare = [60, 61, 62].map((slot) => variant(slot, 0, 1));
+  const [late, last] = [variant(63, 0, 1), variant(59, 0, 1)];
   for (const [i, peer] of ["a", "b", "c"].entries()) {
     const from = i * slotsEach;
     for (const it of variants(OF_PEER, from)) started.push(admission.admitSubmission(it, peer));
-    await turn();
-    assert.equal(verifying(), OF_PEER * (i + 1));
-    assertBusy(await admission.admitSubmission(variant(i, 0, 1), peer), { inHand: OF_PEER * (i + 1) });
+    await until(() => verifying() === OF_PEER * (i + 1), "all are verified at once");
+    assertBusy(await admission.admitSubmission(spare[i] ?? last, peer), { inHand: OF_PEER * (i + 1) });
   }
   assert.equal(verifying(), OF_PEERS);
-  const late = variant(3, 0, 1);
   assertBusy(await admission.admitSubmission(late, "d"), { inHand: OF_PEERS });
-  for (const it of variants(IN_HAND - OF_PEERS, 3 * slotsEach)) started.push(admission.admitSubmission(it));
-  await turn();
-  assert.equal(verifying(), IN_HAND);
-  assertBusy(await admission.admitSubmission(late), { inHand: IN_HAND });
+  const [ofRest, ofSecond] = [variants(IN_HAND - OF_PEERS, 3 * slotsEach), variants(OF_PEERS, 0, 1)];
+  for (const it of [...ofRest, ...ofSecond]) started.push(admission.admitSubmission(it));
+  await until(() => verifying() === IN_HAND + OF_PEERS, "callers of this node have their own places");
+  assertBusy(await admission.admitSubmission(last), { inHand: IN_HAND + OF_PEERS });
   answer();
   await Promise.all(started);
   const taken = [
     admission.admitSubmission(late, "d"),
-    ...[0, 1, 2].map((i) => admission.admitSubmission(variant(i, 0, 1), "a")),
+    admission.admitSubmission(last),
+    ...spare.map((it) => admission.admitSubmission(it, "a")),
   ];
-  await turn();
+  await until(() => verifying() === taken.length, "all are verified");
   answer();
   assert.deepEqual(await kinds(taken), ["accept"]);
 });
@@ -165,13 +164,12 @@ test("four of one slot are verified at once, the fifth when one of them was fals
 }, async () => {
   const { admission, verifying, answer } = open();
   const started = Array.from({ length: OF_SLOT }, (_, n) => admission.admitSubmission(variant(5, n)));
-  await turn();
-  assert.equal(verifying(), OF_SLOT);
+  await until(() => verifying() === OF_SLOT, "four are verified");
   assertBusy(await admission.admitSubmission(variant(5, OF_SLOT)), { ofSlot: OF_SLOT });
   answer(fault("submission/proof-invalid"));
   assert.deepEqual(await kinds(started), ["reject"]);
   const fifth = admission.admitSubmission(variant(5, OF_SLOT));
-  await turn();
+  await until(() => verifying() === 1, "it is verified");
   answer();
   assert.equal((await fifth).kind, "accept");
 });
@@ -184,16 +182,14 @@ test("32 pieces of evidence against pods are verified at once, beside the proofs
   const accusation = (nonce: number): Transaction =>
     sign(chain, alice, nonce, { selector: SELECTOR.podEvidence, value: { submission: lie } });
   const started = Array.from({ length: EVIDENCE }, (_, nonce) => admission.admit(accusation(nonce)));
-  await turn();
-  assert.equal(verifying(), EVIDENCE);
+  await until(() => verifying() === EVIDENCE, "all are verified at once");
   assertBusy(await admission.admit(accusation(EVIDENCE)), { inHand: EVIDENCE });
   const proof = admission.admitSubmission(variant(1, 0));
-  await turn();
-  assert.equal(verifying(), EVIDENCE + 1);
+  await until(() => verifying() === EVIDENCE + 1, "the proof has its place");
   answer();
   assert.deepEqual(await kinds([...started, proof]), ["accept"]);
   const next = admission.admit(accusation(EVIDENCE));
-  await turn();
+  await until(() => verifying() === 1, "it is verified");
   answer();
   assert.equal((await next).kind, "accept");
 });

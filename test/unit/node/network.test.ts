@@ -188,7 +188,10 @@ test("to all it goes by names, and its parts, all two megabytes of them, are the
 });
 
 test("a compact proposal whose names are not its header's costs the stream", async (t) => {
-  const { node, connection } = await stranger(t, "forger");
+  const { node, host, connection } = await stranger(t, "forger");
+  const votes = await connection.newStream("/zkp/test/votes/1");
+  votes.send(encodeFrame(helloOf("forger", host)));
+  await until(() => node.network.peers()[0]?.blsKey !== undefined, "it is known as a validator");
   const { block, ...rest } = compactOf(largeProposal());
   const transactions = block.body.transactions.with(0, bytes(32, 9));
   const forged = { ...rest, block: { ...block, body: { ...block.body, transactions } } };
