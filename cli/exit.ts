@@ -25,6 +25,7 @@ const SPECIAL: Partial<Record<FaultCode, number>> = {
   "rpc/result-invalid": EXIT.bug,
   "node/port-in-use": EXIT.inUse,
   "node/store-locked": EXIT.inUse,
+  "node/key-in-use": EXIT.inUse,
 };
 
 export function exitCodeOf(error: unknown): number {

@@ -2,16 +2,18 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { FaultError } from "../consensus/primitives/faults.ts";
+import { type FaultCode, FaultError } from "../consensus/primitives/faults.ts";
 import { parseGenesis } from "../genesis/document.ts";
 import { loadConfig } from "./config.ts";
 import { createLogger } from "./log.ts";
 import { type NodeComponents, startNode } from "./node.ts";
 
+const IN_USE: ReadonlySet<FaultCode> = new Set(["node/port-in-use", "node/store-locked", "node/key-in-use"]);
+
 /** Exit codes of the command line: 1 a bug, 3 configuration, key or genesis, 7 port or lock in use. */
 export function exitCodeOf(error: unknown): number {
   if (!(error instanceof FaultError)) return 1;
-  if (error.code === "node/port-in-use" || error.code === "node/store-locked") return 7;
+  if (IN_USE.has(error.code)) return 7;
   return /^(config|genesis|key|node)\//.test(error.code) ? 3 : 1;
 }
 

@@ -22,6 +22,7 @@ import { createEvidencePool } from "./evidence.ts";
 import { createFaucet } from "./faucet.ts";
 import { createHalt } from "./halt.ts";
 import { createHeaders } from "./headers.ts";
+import { lockKey } from "./key-lock.ts";
 import { blsSecretKey, libp2pKey, loadKey } from "./keys.ts";
 import { createLag } from "./lag.ts";
 import type { Log } from "./log.ts";
@@ -45,6 +46,8 @@ import { createWitness } from "./witness.ts";
 
 export type NodeOptions = {
   readonly dir: string;
+  /** See key-lock.ts. */
+  readonly locksDir?: string;
   readonly config: NodeConfig;
   readonly genesis: GenesisDocument;
 };
@@ -83,7 +86,7 @@ const recordOf = ({ task, epoch, slot, podId }: Submission): ProofRecord => ({
 });
 
 export async function startNode(
-  { dir, config, genesis: document }: NodeOptions,
+  { dir, config, genesis: document, locksDir }: NodeOptions,
   { log, onFatal, createNetwork: openNetwork = createNetwork }: NodeComponents,
 ): Promise<RunningNode> {
   const genesis = genesisState(document);
@@ -91,6 +94,8 @@ export async function startNode(
   const keys = catalogueKeys(document);
   const store = await openStore(join(dir, "db"), { chain: tag });
   const bls = config.blsKey === undefined ? undefined : await loadKey(config.blsKey, "bls");
+  const keyLock =
+    bls === undefined ? undefined : await lockKey({ chain: tag, blsKey: bls.publicKey, locksDir });
   const signer =
     bls === undefined
       ? undefined
@@ -340,6 +345,7 @@ export async function startNode(
       await scoring.stop();
       await verifier.stop();
       await store.close();
+      await keyLock?.release();
     },
   };
 }

@@ -448,6 +448,12 @@ export const FAULTS = {
     "Another process uses this data folder.",
     "Stop it first; one process a folder.",
   ],
+  "node/key-in-use": [
+    7015,
+    false,
+    "Another process of this machine signs with this validator key.",
+    "Stop it first: two that sign with one key equivocate, and are slashed. If there is none, see that the lock's folder can be written.",
+  ],
   "node/store-corrupt": [
     7003,
     false,

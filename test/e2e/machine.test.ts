@@ -1,13 +1,14 @@
 /**
  * What a machine may do to a validator while the others go on: a clock that is wrong, a disk that takes no
- * more, a network that is gone. Real processes; pauses, kills and old databases are in test/long/durability.test.ts.
+ * more, a network that is gone, a key that is in use. Real processes; pauses, kills and old databases are in test/long/durability.test.ts.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { readFile, stat } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { copyFile, mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Epoch } from "../../consensus/primitives/units.ts";
 import { VoteKind } from "../../consensus/types/vote.ts";
 import { openStore } from "../../node/store/store.ts";
@@ -15,6 +16,8 @@ import { waitFor } from "../../pod/wait.ts";
 import { createLocalChain, type LocalChain } from "../helpers/local-chain.ts";
 
 const SKEWED = fileURLToPath(new URL("./skewed/main.ts", import.meta.url));
+const CLI = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+const run = promisify(execFile);
 const MAIN = fileURLToPath(new URL("../../node/main.ts", import.meta.url));
 /** One epoch, views short enough for a proposer that never gets through. */
 const PARAMS = {
@@ -176,5 +179,32 @@ test("a validator whose connections are cut is behind, alone; healed, all finali
   nodes[2]?.start();
   await chain.finalAt(stuckAt + 5, 2);
   await assertCalm(chain, [0, 1, 2, lost]);
+  assert.deepEqual(chain.crashes, []);
+});
+
+test("a second process with a validator's key is refused in its own folder and in a copy of it", {
+  timeout: 120_000,
+}, async (t) => {
+  const chain = await createLocalChain({ chainId: "dev-twice", validators: 4, params: PARAMS });
+  t.after(() => chain.stop());
+  for (const i of [0, 1, 2, 3]) chain.start(i);
+  const height = await chain.finalAt(2, 3);
+  const copy = join(chain.dir, "copy");
+  await mkdir(copy);
+  for (const name of ["bls", "account", "network", "config"])
+    await copyFile(join(chain.dirOf(3), `${name}.json`), join(copy, `${name}.json`));
+  for (const [dir, code] of [
+    [chain.dirOf(3), "node/store-locked"],
+    [copy, "node/key-in-use"],
+  ] as const) {
+    const started = run(process.execPath, [CLI, "node", "start", "--dir", dir]);
+    await assert.rejects(started, (error: Error & { code?: number; stderr?: string }) => {
+      assert.equal(error.code, 7, error.stderr);
+      assert.ok(error.stderr?.includes(code), error.stderr);
+      return true;
+    });
+  }
+  await chain.finalAt(height + 5, 3);
+  await assertCalm(chain, [0, 1, 2, 3]);
   assert.deepEqual(chain.crashes, []);
 });

@@ -127,7 +127,7 @@ export async function startLone(
     addresses: () => [],
   } satisfies Network;
   const node: RunningNode = await startNode(
-    { dir, config, genesis: chain.document },
+    { dir, config, genesis: chain.document, locksDir: dir },
     {
       log: components.log ?? silentLog,
       onFatal: components.onFatal ?? ((error) => void fatal.push(error)),
