@@ -82,12 +82,12 @@ export function shapeForColumns(columns: number): GradientShape {
   return fitting;
 }
 
-/** Least length of an epoch: three pods on two cores prove in a third of its window, the first part of it. */
-const EPOCH_MS: Readonly<Record<string, bigint>> = { "gradient-32x10": 20_000n, "gradient-32x30": 30_000n };
+/** Least length of an epoch with a public shape: its window, the first part, is enough for snarkjs too, the fallback. */
+const EPOCH_MS = 20_000n;
 
 /**
  * A faster or slower chain: timeouts that are multiples of the interval in the preset stay so, and an epoch
- * has as many more blocks as proving its task's shape needs.
+ * has as many more blocks as proving needs.
  */
 export function paramOverrides(
   options: ChainOptions,
@@ -95,7 +95,8 @@ export function paramOverrides(
 ): Partial<Record<ParamName, bigint>> {
   const { blockIntervalMs, params = {} } = options;
   const interval = blockIntervalMs === undefined ? PARAMS.blockIntervalMs.dev : BigInt(blockIntervalMs);
-  const heights = ((EPOCH_MS[shape?.id ?? ""] ?? 0n) + interval - 1n) / interval;
+  const leastMs = SHAPES.some((id) => id === shape?.id) ? EPOCH_MS : 0n;
+  const heights = (leastMs + interval - 1n) / interval;
   const epoch = heights > PARAMS.epochHeights.dev ? { epochHeights: heights } : {};
   if (blockIntervalMs === undefined) return { ...epoch, ...params };
   const scaled = (name: ParamName): bigint => {
