@@ -1,9 +1,9 @@
 /** `zkp validator …`: becoming a validator, leaving, and what the chain says of one. */
 import { type Command, Option } from "commander";
-import { toHex } from "../consensus/primitives/bytes.ts";
+import { fromHex, toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
 import { type Amount, formatZkp, parseZkp } from "../consensus/primitives/units.ts";
-import type { Operation } from "../consensus/types/transaction.ts";
+import { type Operation, SELECTOR } from "../consensus/types/transaction.ts";
 import { possessionRoot } from "../consensus/types/vote.ts";
 import { loadConfig } from "../node/config.ts";
 import { blsSecretKey, type Key, loadKey } from "../node/keys.ts";
@@ -12,6 +12,7 @@ import { type Client, createClient } from "../pod/client.ts";
 import type { ResultOf, ValidatorInfo } from "../rpc/methods.ts";
 import { ensureFunds } from "./funds.ts";
 import { globalsOf, print } from "./options.ts";
+import { taskNamed } from "./task.ts";
 
 const EXAMPLES = `Examples:
   zkp node init --dir mynet/node-4 --like mynet/node-0
@@ -19,6 +20,7 @@ const EXAMPLES = `Examples:
   zkp validator status                                   all validators
   zkp validator exit --dir mynet/node-4                  leaves in its turn, then unbonds
   zkp validator withdraw --dir mynet/node-4              when status says so
+  zkp validator approve lesions --dir mynet/node-0       a vote for the task to be paid from the public lane
 `;
 
 type DirFlag = { readonly dir: string };
@@ -70,6 +72,17 @@ export function addValidator(program: Command, signal: AbortSignal): void {
         await send(own, { selector, value: { blsKey: own.bls.publicKey } }, command);
       });
   }
+  validator
+    .command("approve <task>")
+    .description("vote for a task to be public; more than two thirds of the weight in one epoch decide")
+    .addOption(dir())
+    .action(async (name: string, { dir: at }: DirFlag, command: Command) => {
+      const own = await openOwn(at, command, signal);
+      const task = await taskNamed(own.client, name, signal);
+      const operation = { selector: SELECTOR.taskApprove, value: { task: fromHex(task, 32) } } as const;
+      const sent = await sendTransaction(own.client, own.account, operation, { signal });
+      print(globalsOf(command), { task, ...sent }, () => `approve is final in block ${sent.height}`);
+    });
   validator
     .command("status")
     .description("all validators, or the one of a node's folder")
