@@ -1,10 +1,12 @@
-/** Coins for what a command is about to send. Called by task.ts and pod-bond.ts. */
+/** Coins for what a command is about to send. Called by task.ts, pod-bond.ts and validator.ts. */
 import { FaultError } from "../consensus/primitives/faults.ts";
+import { NZKP_PER_ZKP } from "../consensus/primitives/units.ts";
 import type { Account } from "../pod/account.ts";
 import type { Client } from "../pod/client.ts";
 import { waitFor } from "../pod/wait.ts";
 
-const FAUCET_MAX = 1_000n * 10n ** 9n;
+/** What the faucet gives at once. */
+const FAUCET_MAX = 1_000n * NZKP_PER_ZKP;
 
 /** On a development chain the faucet helps, as often as needed; elsewhere the account has to be funded first. */
 export async function ensureFunds(
@@ -24,7 +26,7 @@ export async function ensureFunds(
         needed: String(needed),
       });
     }
-    const missing = needed - has + 10n ** 9n;
+    const missing = needed - has + NZKP_PER_ZKP;
     const amount = missing < FAUCET_MAX ? missing : FAUCET_MAX;
     await client.call("dev_faucet", { address: account.name, amount: String(amount) }, { signal });
     const before = has;

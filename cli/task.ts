@@ -160,12 +160,18 @@ async function accountOf(dir: string, make: boolean): Promise<Account> {
   return accountFromSeed((await loadKey(file, "account")).seed);
 }
 
-async function taskNamed(client: Client, name: string, signal: AbortSignal): Promise<string> {
+/** For whoever sends something to it: names are anybody's, and coins must not go to a namesake. */
+export async function taskNamed(client: Client, name: string, signal: AbortSignal): Promise<string> {
   const { tasks } = await client.call("task_list", {}, { signal });
-  // Names need not be unique: the newest of them is meant.
-  const found = tasks.findLast((it) => it.id === name || it.name === name);
-  if (found === undefined) throw new FaultError("task/unknown", { task: name });
-  return found.id;
+  const found = tasks.filter((it) => it.id === name || it.name === name);
+  const [only] = found;
+  if (only === undefined) throw new FaultError("task/unknown", { task: name });
+  if (found.length > 1)
+    throw new FaultError("config/usage", {
+      found: name,
+      expected: "an id, since several tasks have this name",
+    });
+  return only.id;
 }
 
 /** A fraction over a power of two, which is what the chain computes with. */

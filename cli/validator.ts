@@ -1,17 +1,18 @@
 /** `zkp validator …`: becoming a validator, leaving, and what the chain says of one. */
 import { type Command, Option } from "commander";
-import { toHex } from "../consensus/primitives/bytes.ts";
+import { fromHex, toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
-import { type Amount, formatZkp, NZKP_PER_ZKP, parseZkp } from "../consensus/primitives/units.ts";
-import type { Operation } from "../consensus/types/transaction.ts";
+import { type Amount, formatZkp, parseZkp } from "../consensus/primitives/units.ts";
+import { type Operation, SELECTOR } from "../consensus/types/transaction.ts";
 import { possessionRoot } from "../consensus/types/vote.ts";
 import { loadConfig } from "../node/config.ts";
 import { blsSecretKey, type Key, loadKey } from "../node/keys.ts";
 import { type Account, accountFromSeed, chainTag, sendTransaction } from "../pod/account.ts";
 import { type Client, createClient } from "../pod/client.ts";
-import { waitFor } from "../pod/wait.ts";
 import type { ResultOf, ValidatorInfo } from "../rpc/methods.ts";
+import { ensureFunds } from "./funds.ts";
 import { globalsOf, print } from "./options.ts";
+import { taskNamed } from "./task.ts";
 
 const EXAMPLES = `Examples:
   zkp node init --dir mynet/node-4 --like mynet/node-0
@@ -19,6 +20,7 @@ const EXAMPLES = `Examples:
   zkp validator status                                   all validators
   zkp validator exit --dir mynet/node-4                  leaves in its turn, then unbonds
   zkp validator withdraw --dir mynet/node-4              when status says so
+  zkp validator approve lesions --dir mynet/node-0       a vote for the task to be paid from the public lane
 `;
 
 type DirFlag = { readonly dir: string };
@@ -38,8 +40,7 @@ export function addValidator(program: Command, signal: AbortSignal): void {
     .requiredOption("--stake <zkp>", "ZKP to stake", parseZkp)
     .action(async ({ dir: at, stake }: DirFlag & { readonly stake: Amount }, command: Command) => {
       const own = await openOwn(at, command, signal);
-      await ensureFunds(own, stake);
-      const { chainId } = await own.client.call("chain_status", {}, { signal });
+      const chainId = await fund(own, stake);
       const { publicKey: blsKey, seed } = own.bls;
       const possession = blsSecretKey(seed)
         .sign(possessionRoot(chainTag(chainId), blsKey))
@@ -53,7 +54,7 @@ export function addValidator(program: Command, signal: AbortSignal): void {
     .requiredOption("--amount <zkp>", "ZKP to add", parseZkp)
     .action(async ({ dir: at, amount }: DirFlag & { readonly amount: Amount }, command: Command) => {
       const own = await openOwn(at, command, signal);
-      await ensureFunds(own, amount);
+      await fund(own, amount);
       await send(own, { selector: 6, value: { blsKey: own.bls.publicKey, amount } }, command);
     });
   const simple = [
@@ -71,6 +72,17 @@ export function addValidator(program: Command, signal: AbortSignal): void {
         await send(own, { selector, value: { blsKey: own.bls.publicKey } }, command);
       });
   }
+  validator
+    .command("approve <task>")
+    .description("vote for a task to be public; more than two thirds of the weight in one epoch decide")
+    .addOption(dir())
+    .action(async (name: string, { dir: at }: DirFlag, command: Command) => {
+      const own = await openOwn(at, command, signal);
+      const task = await taskNamed(own.client, name, signal);
+      const operation = { selector: SELECTOR.taskApprove, value: { task: fromHex(task, 32) } } as const;
+      const sent = await sendTransaction(own.client, own.account, operation, { signal });
+      print(globalsOf(command), { task, ...sent }, () => `approve is final in block ${sent.height}`);
+    });
   validator
     .command("status")
     .description("all validators, or the one of a node's folder")
@@ -121,34 +133,11 @@ async function send(own: Own, operation: Operation, command: Command): Promise<v
   );
 }
 
-/** What a development chain's faucet gives at once. */
-const FAUCET_MAX = 1_000n * NZKP_PER_ZKP;
-const FUNDING_MS = 60_000;
-
-/** On a development chain an account without coins is funded by the faucet; elsewhere it is told so. */
-async function ensureFunds({ client, account, signal }: Own, amount: Amount): Promise<void> {
+/** Enough for the stake and a few fees. */
+async function fund({ client, account, signal }: Own, amount: Amount): Promise<string> {
   const { chainId, feeMin } = await client.call("chain_status", {}, { signal });
-  const needed = amount + 10n * BigInt(feeMin);
-  const balance = async (): Promise<bigint> =>
-    BigInt((await client.call("chain_account", { address: account.name }, { signal })).balance);
-  let has = await balance();
-  while (has < needed && chainId.startsWith("dev-")) {
-    const missing = needed - has + NZKP_PER_ZKP;
-    const part = missing < FAUCET_MAX ? missing : FAUCET_MAX;
-    await client.call("dev_faucet", { address: account.name, amount: String(part) }, { signal });
-    const before = has;
-    has = await waitFor("faucet", async () => ((await balance()) > before ? balance() : undefined), {
-      signal,
-      timeoutMs: FUNDING_MS,
-    });
-  }
-  if (has < needed) {
-    throw new FaultError("transaction/balance-low", {
-      account: account.name,
-      balance: String(has),
-      needed: String(needed),
-    });
-  }
+  await ensureFunds(client, account, amount + 10n * BigInt(feeMin), chainId, signal);
+  return chainId;
 }
 
 function describe(it: ValidatorInfo): string {

@@ -1,6 +1,6 @@
 /**
  * Leaky buckets by key: what somebody was charged lately, running out at a steady rate. Used by
- * node/relay-limits.ts, by admission for pods, and by the driver for peers that are no validators.
+ * relay-limits.ts, by admission.ts for pods, by intake.ts, and by the network for what a peer sends and asks.
  */
 
 /** The bucket that was filled longest ago makes room for a new one. */

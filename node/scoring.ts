@@ -49,7 +49,9 @@ export function createScoring({ log }: { readonly log: Log }) {
       } catch (error) {
         // The block's transition computes what isn't here.
         if (!stopped) log.warn({ error: String(error) }, "a round was not scored ahead");
+        const ill = thread;
         thread = undefined;
+        await ill?.stop();
       }
     }
     running = false;

@@ -1,6 +1,7 @@
 /**
  * Keeps this thread answering while there is much to do: other events have their turn within long pieces of
- * work, and between many short ones. Used by admission, chain, scoring and verification.
+ * work, and between many short ones. Used by admission, chain, scoring, verification and
+ * catch-up/boundaries.ts.
  */
 
 /** Resolves after the events that wait now have had their turn. */

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { basename, dirname, join, normalize } from "node:path";
 import { test } from "node:test";
 
 const root = join(import.meta.dirname, "..");
@@ -128,6 +128,17 @@ test("every room has a README", () => {
     [...rooms, "test", "docs"].filter((room) => !existsSync(join(root, room, "README.md"))),
     [],
   );
+});
+
+test("a folder's README names every file in it", () => {
+  const wrong = ls("*README.md")
+    .filter((readme) => /^(?:circuits|cli|consensus|devnet|genesis|node|pod|rpc)\//.test(readme))
+    .flatMap((readme) =>
+      sources
+        .filter((file) => dirname(file) === dirname(readme) && !read(readme).includes(basename(file)))
+        .map((file) => `${readme}: ${file}`),
+    );
+  assert.deepEqual(wrong, []);
 });
 
 test("files stay small enough to hold in one's head", () => {

@@ -205,7 +205,7 @@ export const TaskType = new ContainerType({
   revealedFrom: HeightType,
   model: ModelType,
   enrollments: new ListCompositeType(EnrollmentType, ENROLLMENTS_MAX),
-  /** 0 public, 1 sponsored: tasks.ts. */
+  /** 0 public, 1 sponsored: task-create.ts. */
   lane: uint8,
   /** Of the sponsor; 0 for genesis tasks, and after a round that was not revealed. */
   bond: AmountType,

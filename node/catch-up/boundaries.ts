@@ -12,6 +12,7 @@ import type { Chain } from "../chain.ts";
 import { BOUNDARIES_PER_RESPONSE_MAX } from "../network/requests.ts";
 import type { StoreOp } from "../store/ops.ts";
 import type { Store } from "../store/store.ts";
+import { aTurn } from "../turns.ts";
 import type { Asking } from "./asking.ts";
 
 /** Peers serve the state after the newest of them. */
@@ -56,7 +57,7 @@ export function createBoundaries({ chain, store, isStopped, onProgress }: Bounda
     let set = from;
     const found: { boundary: Boundary; proof: EpochProof }[] = [];
     for (const [i, proof] of proofs.entries()) {
-      if (i % AT_ONCE === AT_ONCE - 1) await new Promise(setImmediate);
+      if (i % AT_ONCE === AT_ONCE - 1) await aTurn();
       const verified = verify(set, proof);
       if (verified === undefined) break;
       found.push({ boundary: verified.boundary, proof });

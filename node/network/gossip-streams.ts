@@ -83,7 +83,7 @@ export function createGossipStreams(components: GossipStreamsComponents): Gossip
           // The peer's subscriptions come first: heard before there is a way back, they would not make it
           // a neighbour until the next heartbeat, and what comes in between would not be passed on to it.
           if (open.has(peerId)) handOver();
-          else waiting.set(peerId, handOver);
+          else if (connection.status === "open") waiting.set(peerId, handOver);
         },
         { ...options, maxInboundStreams: STREAMS_MAX, maxOutboundStreams: STREAMS_MAX },
       );

@@ -1,8 +1,7 @@
 /**
  * Gossip: what everybody should know travels from peer to peer, and only after it was found valid here.
  * A message is decoded, handed to `judge`, and passed on when the verdict is in; meanwhile nothing waits.
- * Undecided messages are bounded, by peer and together: one too many is ignored, not punished. Made by
- * network.ts.
+ * Undecided messages are bounded (gossip-queue.ts): one too many is ignored, not punished. Made by network.ts.
  */
 import {
   type GossipSub,
@@ -17,6 +16,7 @@ import type { Connection, PeerId } from "@libp2p/interface";
 import type { FaultCode, Verdict } from "../../consensus/primitives/faults.ts";
 import { createBuckets } from "../buckets.ts";
 import type { Log } from "../log.ts";
+import { createGossipQueue } from "./gossip-queue.ts";
 import { SCORE_THRESHOLDS, scoreParams } from "./gossip-score.ts";
 import { createGossipStreams } from "./gossip-streams.ts";
 import {
@@ -31,9 +31,6 @@ import {
 } from "./topics.ts";
 
 const MIB = 1024 * 1024;
-/** Messages whose verdict is not in. */
-const UNDECIDED_MAX = 256;
-const UNDECIDED_OF_PEER_MAX = 64;
 /** Later than this it is ignored; the library keeps a message for {@link MEMORY_BEATS} seconds, and would not pass it on after that. */
 const VERDICT_MS_MAX = 4_000;
 const MEMORY_BEATS = 8;
@@ -86,8 +83,8 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
   const bytes = createBuckets({ leakPerSecond: BYTES_PER_SECOND });
   const news = createBuckets({ leakPerSecond: NEW_PER_SECOND });
   const timers = new Set<NodeJS.Timeout>();
-  const undecided = new Map<string, number>();
-  const counts = { undecided: 0, unheard: 0, late: 0 };
+  const queue = createGossipQueue();
+  const counts = { unheard: 0, late: 0 };
   /** Own messages are never refused for want of room. */
   const own = new WeakSet<Uint8Array>();
   let stopped = true;
@@ -163,14 +160,6 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
       onMalformed(peerId, topic === undefined ? "block/malformed" : TOPICS[topic].malformed);
       return;
     }
-    const ofPeer = undecided.get(peerId) ?? 0;
-    if (counts.undecided >= UNDECIDED_MAX || ofPeer >= UNDECIDED_OF_PEER_MAX) {
-      counts.unheard += 1;
-      report("ignore");
-      return;
-    }
-    undecided.set(peerId, ofPeer + 1);
-    counts.undecided += 1;
     let isReported = false;
     const reportOnce = (kind: Verdict["kind"]): void => {
       if (isReported || stopped) return;
@@ -179,7 +168,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
       timers.delete(timer);
       report(kind);
     };
-    // What hangs keeps its place: work that is still under way must not make room for more of it.
+    // What is late is not passed on, but it is judged all the same: nobody sends it again.
     const timer = setTimeout(() => {
       counts.late += 1;
       reportOnce("ignore");
@@ -191,14 +180,11 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
       } catch (error) {
         log.error({ peer: peerId, topic, error: String(error) }, "a message could not be judged");
         reportOnce("ignore");
-      } finally {
-        counts.undecided -= 1;
-        const left = (undecided.get(peerId) ?? 1) - 1;
-        if (left > 0) undecided.set(peerId, left);
-        else undecided.delete(peerId);
       }
     };
-    void decide();
+    if (queue.add(peerId, msg.data.length, decide)) return;
+    counts.unheard += 1;
+    reportOnce("ignore");
   };
   router.addEventListener("gossipsub:message", ({ detail }) => {
     if (!stopped) onMessage(detail);
@@ -215,6 +201,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
       stopped = true;
       for (const timer of timers) clearTimeout(timer);
       timers.clear();
+      queue.stop();
       await router.stop();
     },
     attach: streams.attach,
@@ -230,6 +217,6 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     },
     score: (peerId: string): number => router.getScore(peerId),
     /** Messages without a verdict now; how many were not looked at, and how many were judged too late, since the start. */
-    counts: (): Readonly<typeof counts> => ({ ...counts }),
+    counts: () => ({ undecided: queue.size(), ...counts }),
   };
 }

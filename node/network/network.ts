@@ -63,7 +63,7 @@ export type NetworkComponents = {
   onProposal(proposal: Proposal, from: PeerInfo): void;
   /** Its names are those of its header. */
   onCompactProposal(proposal: CompactProposal, from: PeerInfo): void;
-  /** What a peer gossips; passed on if it is accepted. At most 64 of a peer are pending. */
+  /** What a peer gossips; passed on if it is accepted. At most 32 of a peer are pending. */
   onGossip(message: GossipMessage, peerId: string): Verdict | Promise<Verdict>;
   /** A peer gossiped what is not even well-formed. */
   onRejected(peerId: string, fault: Fault): void;

@@ -1,6 +1,6 @@
 /**
  * What is gossiped: a closed list of topics, each with one SSZ type, a limit and strict decoding. Used by
- * gossip.ts, which sends and receives, and by whoever judges the messages (node/gossip-handlers.ts).
+ * gossip.ts, which sends and receives, and by whoever judges the messages (node/node.ts).
  */
 import { createHash } from "node:crypto";
 import { ContainerType, type ValueOf } from "@chainsafe/ssz";

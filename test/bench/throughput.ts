@@ -66,6 +66,9 @@ type Run = {
   readonly finalMs: readonly ReadonlyMap<number, number>[];
   readonly blocks: ReadonlyMap<number, { readonly timestampMs: number; readonly proofs: readonly string[] }>;
   readonly epochHeights: number;
+  /** Of all nodes: gossip that found no place, and that was judged too late to be passed on. */
+  readonly unheard: number;
+  readonly late: number;
 };
 
 async function run(dir: string): Promise<Run> {
@@ -123,7 +126,11 @@ async function run(dir: string): Promise<Run> {
       blocks.set(height, { timestampMs: Number(timestampMs), proofs: submissions });
     }
     const finalMs = await Promise.all(nodes.map(finalTimes));
-    return { epochs, watched, finalMs, blocks, epochHeights };
+    const statuses = await Promise.all(clients.map((it) => it.call("node_status", {})));
+    const sumOf = (what: "unheard" | "late"): number =>
+      statuses.reduce((sum, { queues }) => sum + queues.gossip[what], 0);
+    const [unheard, late] = [sumOf("unheard"), sumOf("late")];
+    return { epochs, watched, finalMs, blocks, epochHeights, unheard, late };
   } finally {
     await crowd.stop();
     await Promise.all(children.map((child) => child.stop()));
@@ -159,7 +166,7 @@ function between(watched: readonly Watched[], fromMs: number, toMs: number, of: 
 }
 
 function* figures(
-  { epochs, watched, finalMs, blocks, epochHeights }: Run,
+  { epochs, watched, finalMs, blocks, epochHeights, unheard, late }: Run,
   perProof: PerProof,
 ): Generator<Figure> {
   const heightOf = new Map(
@@ -202,6 +209,8 @@ function* figures(
   };
   yield { name: name("proofs sent that did not become final"), value: sent - proofs, unit: "proofs" };
   yield { name: name("sent again because a node was busy"), value: again, unit: "proofs" };
+  yield { name: name("gossip that was not looked at, all nodes"), value: unheard, unit: "messages" };
+  yield { name: name("gossip that was judged too late, all nodes"), value: late, unit: "messages" };
   yield { name: name("submit to final, p50"), value: quantile(waits, 0.5), unit: "ms" };
   yield { name: name("submit to final, p95"), value: quantile(waits, 0.95), unit: "ms" };
 

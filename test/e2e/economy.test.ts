@@ -138,6 +138,19 @@ test("pod explain makes the amount again from its factors", { timeout: 60_000 },
   assert.ok(explained > 0);
 });
 
+test("a validator approves the task for the public lane, by its id or its only name", {
+  timeout: 60_000,
+}, async () => {
+  const node = devnet.info.nodes[0];
+  assert.ok(node !== undefined);
+  const sent = JSON.parse(
+    await zkp("validator", "approve", "lesions", "--dir", join(devnet.dir, node.name), "--json"),
+  ) as { task: string; id: string; height: string };
+  assert.equal(sent.task, (JSON.parse(await zkp("task", "show", "lesions", "--json")) as { id: string }).id);
+  const { transactions } = await devnet.client(1).call("chain_block", { height: String(sent.height) });
+  assert.ok(transactions.includes(sent.id), "the chain took it, which it does of seated validators only");
+});
+
 test("a pod's bond is filled up and given back on request", { timeout: 120_000 }, async () => {
   const bondOf = async (...args: string[]): Promise<Record<string, unknown>> =>
     JSON.parse(await zkp("pod", ...args, "--dir", join(dir, "pod"), "--json")) as Record<string, unknown>;

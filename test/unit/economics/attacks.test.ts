@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { VerificationKey } from "../../../circuits/verification-key.ts";
 import { toHex } from "../../../consensus/primitives/bytes.ts";
 import type { Fault } from "../../../consensus/primitives/faults.ts";
 import { Amount, Epoch, Height, ValidatorIndex, zkp } from "../../../consensus/primitives/units.ts";
@@ -309,15 +310,18 @@ describe("the 24 attacks", () => {
     assert.ok(block !== undefined);
     const checks = collectChecks(genesis.state, genesis.set, block, contextOf(block.header, chain.params));
     assert.ok(!("code" in checks));
-    const verification = createVerification(
-      { keys: new Map() },
-      { verifier: { verify: async (jobs) => jobs.map(() => false) } },
-    );
-    const wrong = await verification.verifyChecks(checks);
-    assert.deepEqual(wrong, {
-      code: "block/submission",
-      data: { index: 0, cause: "submission/proof-invalid" },
-    });
+    const [submission] = checks.submissions;
+    assert.ok(submission !== undefined);
+    const key = {} as VerificationKey;
+    const verdictIf = (holds: boolean): Promise<Fault | undefined> =>
+      createVerification(
+        { keys: new Map([[toHex(submission.proof.vkHash), key]]) },
+        { verifier: { verify: async (jobs) => jobs.map(() => holds) } },
+      ).verifyChecks(checks);
+    assert.equal(await verdictIf(true), undefined, "nothing else is wrong with it");
+    const wrong = await verdictIf(false);
+    assert.equal(wrong?.code, "block/submission");
+    assert.match(String(wrong?.data?.cause), /^submission\/proof-/);
   });
 
   test("17 Invalid-proof spam: a false proof costs a tenth of the bond, and the slot", () => {

@@ -1,0 +1,84 @@
+/**
+ * Gossiped messages without a verdict. A few of each peer are judged at once; the others wait for their
+ * turn, the peers one after the other, so that a burst of one is neither lost nor in others' way: what is
+ * dropped here, no peer sends again. Bounded by number and bytes, of a peer and of all. Made by gossip.ts.
+ */
+
+/** Judged at once, of a peer and of all: less than admission's places, which pools learnt by question use too. */
+const JUDGED_OF_PEER_MAX = 32;
+const JUDGED_MAX = 128;
+/** Those that wait for their turn included. */
+const UNDECIDED_OF_PEER_MAX = 1_024;
+const UNDECIDED_MAX = 4_096;
+const BYTES_OF_PEER_MAX = 4 * 1024 * 1024;
+const BYTES_MAX = 16 * 1024 * 1024;
+
+type Waiting = { readonly bytes: number; readonly judge: () => Promise<void> };
+type Peer = { judged: number; count: number; bytes: number; readonly waiting: Waiting[] };
+
+export type GossipQueue = ReturnType<typeof createGossipQueue>;
+
+export function createGossipQueue() {
+  /** Whose turn it is comes first; a peer with nothing undecided takes no memory. */
+  const peers = new Map<string, Peer>();
+  let [judged, count, bytes] = [0, 0, 0];
+
+  const run = async (peerId: string, peer: Peer, it: Waiting): Promise<void> => {
+    peer.judged += 1;
+    judged += 1;
+    try {
+      await it.judge();
+    } finally {
+      judged -= 1;
+      count -= 1;
+      bytes -= it.bytes;
+      peer.judged -= 1;
+      peer.count -= 1;
+      peer.bytes -= it.bytes;
+      if (peer.count === 0) peers.delete(peerId);
+      next();
+    }
+  };
+  const next = (): void => {
+    // Whoever had a turn goes to the end, where this loop comes to it again.
+    for (const [peerId, peer] of peers) {
+      if (judged >= JUDGED_MAX) return;
+      const it = peer.judged < JUDGED_OF_PEER_MAX ? peer.waiting.shift() : undefined;
+      if (it === undefined) continue;
+      peers.delete(peerId);
+      peers.set(peerId, peer);
+      void run(peerId, peer, it);
+    }
+  };
+
+  return {
+    /** Judges it at once or when its turn comes; false if there is no room. `judge` must not reject. */
+    add(peerId: string, length: number, judge: () => Promise<void>): boolean {
+      const peer = peers.get(peerId) ?? { judged: 0, count: 0, bytes: 0, waiting: [] };
+      if (count >= UNDECIDED_MAX || peer.count >= UNDECIDED_OF_PEER_MAX) return false;
+      if (bytes + length > BYTES_MAX || peer.bytes + length > BYTES_OF_PEER_MAX) return false;
+      peers.set(peerId, peer);
+      peer.waiting.push({ bytes: length, judge });
+      peer.count += 1;
+      peer.bytes += length;
+      count += 1;
+      bytes += length;
+      next();
+      return true;
+    },
+    /** Messages without a verdict. */
+    size: (): number => count,
+    /** What waits will not be judged; what is under way ends by itself. */
+    stop(): void {
+      for (const [peerId, peer] of peers) {
+        for (const it of peer.waiting.splice(0)) {
+          count -= 1;
+          bytes -= it.bytes;
+          peer.count -= 1;
+          peer.bytes -= it.bytes;
+        }
+        if (peer.count === 0) peers.delete(peerId);
+      }
+    },
+  };
+}
