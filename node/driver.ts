@@ -40,7 +40,10 @@ const SIGNATURE_UNKNOWN = new Uint8Array(96);
 export type DriverComponents = {
   readonly chain: Chain;
   readonly store: Store;
-  readonly network: Pick<Network, "sendVote" | "sendCertificate" | "sendProposal" | "request" | "peers">;
+  readonly network: Pick<
+    Network,
+    "sendVote" | "sendCertificate" | "sendProposal" | "sendTogether" | "request" | "peers"
+  >;
   readonly signer: Signer | undefined;
   readonly mempool: ProposerComponents["mempool"];
   readonly evidence: ProposerComponents["evidence"] & Pick<EvidencePool, "add">;
@@ -158,7 +161,7 @@ export function createDriver(components: DriverComponents) {
 
   const carryOut = async (effects: readonly Effect[]): Promise<void> => {
     const of = engine;
-    const turn = createTurn(store);
+    const turn = createTurn(store, network.sendTogether);
     for (const effect of effects) {
       if (stopped) return;
       // A finalization may have begun the next epoch: of the old engine only what others need is left to do.
@@ -231,22 +234,24 @@ export function createDriver(components: DriverComponents) {
     if (block !== undefined) ops.push({ kind: "block", hash: subject.blockHash, block });
     if (proposal !== undefined)
       ops.push({ kind: "own-vote", subject, proposal: { ...proposal, vote: unsigned } });
-    let signature: Uint8Array | undefined;
-    await turn.flush(async (waiting) => {
+    let signed: Vote | undefined;
+    const sign = async (waiting: readonly StoreOp[]): Promise<void> => {
       try {
-        signature = await signer.signVote(subject, [...waiting, ...ops]);
+        const signature = await signer.signVote(subject, [...waiting, ...ops]);
+        signed = { subject, signer: position, signature };
       } catch (error) {
         // The floor is a state of this machine that ends by itself; anything else must not be signed over.
         if (!(error instanceof FaultError && error.code === "node/signer-floor")) throw error;
         log.warn({ ...error.fault.data }, "not signing: below the signer's floor");
         if (waiting.length > 0) await store.write(waiting);
       }
+    };
+    await turn.flush(sign, () => {
+      if (signed === undefined) return;
+      if (proposal !== undefined) network.sendProposal({ ...proposal, vote: signed });
+      else network.sendVote(signed);
+      queue.push({ kind: "vote", vote: signed, from: undefined });
     });
-    if (signature === undefined) return;
-    const signed: Vote = { subject, signer: position, signature };
-    if (proposal !== undefined) network.sendProposal({ ...proposal, vote: signed });
-    else network.sendVote(signed);
-    queue.push({ kind: "vote", vote: signed, from: undefined });
   };
 
   /** What waits in the turn goes into the same batch. */

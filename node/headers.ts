@@ -15,7 +15,7 @@ import type { FinalizedHeader, GossipMessage } from "./network/topics.ts";
 
 /** A header of an epoch that is not known here may be a lie: it is a reason to ask others so often at most. */
 const HINTS_EVERY_MS = 1_000;
-/** A validator has the block by consensus in a moment; only if not does it ask for it. */
+/** A validator has the block by consensus in a moment, without a look at what others say; only if not does it ask. */
 const SEATED_WAIT_MS = 1_000;
 /** Whoever passed the header on may still be fetching the block itself: it is asked again, so often. */
 const AGAIN_MS = 150;
@@ -53,8 +53,15 @@ export function createHeaders({
       catchUp.start();
       timer = setTimeout(ask, AGAIN_MS);
     };
-    if (isSeated()) timer = setTimeout(ask, SEATED_WAIT_MS);
-    else ask();
+    ask();
+  };
+  /** A validator's timer: one at a time, since what made it start may be a lie. */
+  let waiting: NodeJS.Timeout | undefined;
+  const waitFor = (height: number): void => {
+    waiting ??= setTimeout(() => {
+      waiting = undefined;
+      if (chain.final().height < height) catchUp.start();
+    }, SEATED_WAIT_MS);
   };
   const ignore = (height: number): Verdict => ({ kind: "ignore", fault: fault("node/stale", { height }) });
 
@@ -69,6 +76,11 @@ export function createHeaders({
           hintedMs = nowMs();
           catchUp.start();
         }
+        return ignore(height);
+      }
+      // It is final here too in a moment, by consensus, and then others are told by this node itself.
+      if (height > final.height && isSeated()) {
+        waitFor(height);
         return ignore(height);
       }
       const { kind, blockHash: certified } = certificate.subject;
@@ -91,6 +103,9 @@ export function createHeaders({
       if (catchUp.isRunning()) return;
       network.publish({ topic: "headers", value: { header: last.block.header, certificate } });
     },
-    stop: (): void => clearTimeout(timer),
+    stop(): void {
+      clearTimeout(timer);
+      clearTimeout(waiting);
+    },
   };
 }

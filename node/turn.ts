@@ -7,7 +7,8 @@ import type { Store } from "./store/store.ts";
 
 export type Turn = ReturnType<typeof createTurn>;
 
-export function createTurn(store: Pick<Store, "write">) {
+/** `together`: what is sent within it may leave in one piece. */
+export function createTurn(store: Pick<Store, "write">, together: (send: () => void) => void) {
   let ops: StoreOp[] = [];
   let sends: (() => void)[] = [];
   return {
@@ -15,14 +16,18 @@ export function createTurn(store: Pick<Store, "write">) {
       ops.push(op);
       if (send !== undefined) sends.push(send);
     },
-    /** Writes all that waits, by `write` together with something of its own, and then sends it. */
-    async flush(write?: (waiting: readonly StoreOp[]) => Promise<void>): Promise<void> {
+    /** Writes all that waits, by `write` together with something of its own, and then sends it, and `last` of all. */
+    async flush(write?: (waiting: readonly StoreOp[]) => Promise<void>, last?: () => void): Promise<void> {
       const [waiting, leaving] = [ops, sends];
       ops = [];
       sends = [];
       if (write !== undefined) await write(waiting);
       else if (waiting.length > 0) await store.write(waiting);
-      for (const send of leaving) send();
+      if (last !== undefined) leaving.push(last);
+      if (leaving.length === 0) return;
+      together(() => {
+        for (const send of leaving) send();
+      });
     },
   };
 }

@@ -20,7 +20,7 @@ const REMEMBERED_MAX = 16_384;
  * How long a pooled proof waits for company: alone it costs twenty times its share of a full batch, and the next
  * block is further away than this. A block's proofs don't wait.
  */
-const COMPANY_MS = 25;
+const COMPANY_MS = 60;
 /** Signatures of a block that are verified before other events get their turn: a few milliseconds. */
 const SIGNATURES_AT_ONCE = 32;
 

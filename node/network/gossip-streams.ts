@@ -9,6 +9,7 @@ import type { Connection, PeerId, Stream, Topology } from "@libp2p/interface";
 import { FaultError } from "../../consensus/primitives/faults.ts";
 import type { Log } from "../log.ts";
 import { type Channel, createChannel } from "./channel.ts";
+import { gatherSends } from "./gathered.ts";
 
 export type Registrar = GossipSubComponents["registrar"];
 
@@ -113,6 +114,9 @@ export function createGossipStreams(components: GossipStreamsComponents): Gossip
           onStream: (stream) => {
             const [connection] = connectionsTo(id);
             if (connection === undefined) return;
+            gatherSends(stream, (error) =>
+              log.debug({ peer: peerId, error: String(error) }, "stream refused gossip"),
+            );
             void topology?.onConnect?.(id, facade(connection, stream));
             // The library takes it up in its own queue, a moment later.
             setImmediate(() => {

@@ -16,6 +16,7 @@
  * `identified` the node sends it what it must know.
  */
 import type { Connection, PrivateKey, Stream } from "@libp2p/interface";
+import { concatBytes } from "../../consensus/primitives/bytes.ts";
 import { type Fault, FaultError, fault, type Verdict } from "../../consensus/primitives/faults.ts";
 import type { Proposal } from "../../consensus/types/block.ts";
 import type { Certificate } from "../../consensus/types/certificate.ts";
@@ -232,11 +233,17 @@ export async function createNetwork(options: NetworkOptions, components: Network
   };
 
   const isValidatorHere = (): boolean => identity !== undefined && isValidator(identity.blsKey);
+  const toValidators = (protocol: Protocol, frames: Uint8Array): void => {
+    for (const link of peers.all()) if (peers.isValidator(link)) link.channels[protocol].send(frames);
+  };
+  /** Frames on votes that leave in one piece: a message of each layer below costs more than what is in it. */
+  let together: Uint8Array[] | undefined;
   /** From a validator to validators: a follower has nothing to say to them here, and they nothing to it. */
   const toAll = (protocol: Protocol, message: Uint8Array): void => {
     if (!isValidatorHere()) return;
     const frame = encodeFrame(message);
-    for (const link of peers.all()) if (peers.isValidator(link)) link.channels[protocol].send(frame);
+    if (protocol === "votes" && together !== undefined) together.push(frame);
+    else toValidators(protocol, frame);
   };
   const toOne = (protocol: Protocol, peerId: string, message: Uint8Array): boolean => {
     const link = peers.get(peerId);
@@ -281,6 +288,17 @@ export async function createNetwork(options: NetworkOptions, components: Network
     },
     sendVote: (vote: Vote): void => toAll("votes", voteMessage(vote)),
     sendCertificate: (certificate: Certificate): void => toAll("votes", certificateMessage(certificate)),
+    /** What `send` sends of votes and certificates, at once, in one piece. */
+    sendTogether(send: () => void): void {
+      const frames: Uint8Array[] = [];
+      together = frames;
+      try {
+        send();
+      } finally {
+        together = undefined;
+        if (frames.length > 0) toValidators("votes", concatBytes(...frames));
+      }
+    },
     /** Compact where that saves something: the others hold most of it in their pools. */
     sendProposal: (proposal: Proposal): void => toAll("blocks", encodeProposal(proposal)),
     /** The three to one peer; false if it is no connected validator or its queue lost a frame. */

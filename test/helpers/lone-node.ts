@@ -114,6 +114,7 @@ export async function startLone(
     sendCertificate: (certificate: Certificate) => void sent.certificates.push(certificate),
     sendProposal: (proposal: Proposal) => void sent.proposals.push(proposal),
     sendVoteTo: () => true,
+    sendTogether: (send: () => void) => send(),
     sendCertificateTo: () => true,
     sendProposalTo: () => true,
     publish({ topic, value }: GossipMessage) {

@@ -162,6 +162,26 @@ test("a follower asks again while the block is not there, a validator only after
   assert.ok(follower.seen.started <= asked + 1, "who has it does not ask");
 });
 
+test("what a validator has in a moment it doesn't look at: no lie costs it more than a question a second", async (t) => {
+  const validator = open(3, { seated: true });
+  t.after(validator.headers.stop);
+  const good = headerAt(5);
+  const lie = { ...good, certificate: { ...good.certificate, signature: headerAt(4).certificate.signature } };
+  for (let i = 0; i < 5; i++) {
+    assert.equal(codeOf(validator.headers.judge(lie)), "ignore node/stale");
+    assert.equal(codeOf(validator.headers.judge(good)), "ignore node/stale");
+  }
+  await until(() => validator.seen.started > 0, "it asks");
+  assert.equal(validator.seen.started, 1);
+  validator.become(5);
+  assert.deepEqual(
+    validator.seen.published,
+    [5],
+    "others are told by it all the same, once it is final here",
+  );
+  assert.equal(codeOf(validator.headers.judge(headerAt(5))), "ignore node/stale");
+});
+
 test("a header has one encoding", () => {
   const message = { topic: "headers", value: headerAt(5) } as const;
   const bytes = encodeGossip(message);

@@ -68,6 +68,30 @@ test("three nodes find each other and exchange every kind of message", async (t)
   assert.deepEqual(a.received.gossip, []);
 });
 
+test("what is sent together arrives in its order, each message as if it had been sent alone", async (t) => {
+  const { nodes } = await mesh(t, 3);
+  const [a, b, c] = nodes;
+  assert.ok(a && b && c);
+  const sent = { certificate: certificate(notarize(5, 1)), vote: vote(nullify(6), 2) };
+  a.network.sendTogether(() => undefined);
+  assert.throws(() =>
+    a.network.sendTogether(() => {
+      a.network.sendCertificate(sent.certificate);
+      a.network.sendVote(sent.vote);
+      throw new Error("after all was said");
+    }),
+  );
+  a.network.sendVote(vote(nullify(7), 2));
+  for (const { received } of [b, c]) {
+    await until(() => received.votes.length === 2, "votes");
+    assert.deepEqual(received.certificates, [sent.certificate]);
+    assert.deepEqual(
+      received.votes.map((it) => it.vote),
+      [sent.vote, vote(nullify(7), 2)],
+    );
+  }
+});
+
 test("messages to one peer reach that peer only", async (t) => {
   const { nodes } = await mesh(t, 3);
   const [a, b, c] = nodes;

@@ -210,6 +210,24 @@ describe("BLS", () => {
     }
   });
 
+  test("what is on the curve and outside the group spoils every sum that it is in", () => {
+    const outside = Array.from({ length: 32 }, (_, x) => {
+      const bytes = new Uint8Array(96);
+      [bytes[0], bytes[95]] = [0x80, x];
+      return bytes;
+    }).find((bytes) => aggregateSignatures([bytes]) !== undefined);
+    assert.ok(outside !== undefined, "half of all small x are on the curve, and hardly one in the group");
+    assert.ok(!verifySignature(message, key, outside));
+    const sum = aggregateSignatures([...signatures, outside]);
+    assert.ok(sum !== undefined);
+    assert.ok(!verifyAggregate(message, keys, sum));
+    assert.ok(!verifyAggregate(message, [...keys, key], sum));
+    assert.ok(!verifyAggregates([{ message, keys, signature: sum }]));
+    const good = { message, keys, signature: aggregateSignatures(signatures) ?? sum };
+    assert.ok(verifyAggregates([good, good]));
+    assert.ok(!verifyAggregates([good, { message, keys, signature: sum }]));
+  });
+
   test("verifies several together exactly when each alone does", () => {
     const sum = aggregateSignatures(signatures) ?? new Uint8Array(96);
     const other = new Uint8Array(32).fill(6);

@@ -1,0 +1,38 @@
+/**
+ * A stream whose small sends leave in one piece once the events at hand are dealt with. Each send by itself would
+ * be a message of yamux and of noise and a call of the kernel, at both ends: for gossip, which comes in bursts and
+ * whose library sends every message alone, that is more work than the messages are. Used by gossip-streams.ts.
+ */
+import type { Stream } from "@libp2p/interface";
+import { concatBytes } from "../../consensus/primitives/bytes.ts";
+
+/** What waits leaves at once from so many bytes on. */
+const WAITING_BYTES_MAX = 64 * 1024;
+
+type Sender = Pick<Stream, "send">;
+
+/** `onRefused`: the stream took nothing; its close event tells everybody. */
+export function gatherSends(stream: Sender, onRefused: (error: unknown) => void): void {
+  const send = stream.send.bind(stream);
+  let waiting: Uint8Array[] = [];
+  let waitingBytes = 0;
+  const flush = (): void => {
+    if (waiting.length === 0) return;
+    const piece = concatBytes(...waiting);
+    waiting = [];
+    waitingBytes = 0;
+    try {
+      send(piece);
+    } catch (error) {
+      onRefused(error);
+    }
+  };
+  stream.send = (data) => {
+    const bytes = data.subarray();
+    if (waiting.length === 0) setImmediate(flush);
+    waiting.push(bytes);
+    waitingBytes += bytes.length;
+    if (waitingBytes >= WAITING_BYTES_MAX) flush();
+    return true;
+  };
+}
