@@ -40,6 +40,12 @@ const NEW_AT_ONCE = 100_000;
 /** What one peer may send, in whatever form. A chain at its limit fills half of it. */
 const BYTES_PER_SECOND = 8 * MIB;
 const BYTES_AT_ONCE = 32 * MIB;
+/**
+ * New messages of one peer that are of no use here. An honest peer passes on what it found valid, so it has few:
+ * what this node is behind with. Without this, one peer could use up the {@link NEW_PER_SECOND} of all.
+ */
+const USELESS_PER_SECOND = 100;
+const USELESS_AT_ONCE = 5_000;
 /** Of each byte of a peer that is not listened to any more: it should have noticed. */
 const UNHEARD_COST = 32;
 /** One message of the library's own protocol: many of ours, when a peer asks for what it missed. */
@@ -82,6 +88,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
   const { host, connectionsTo, judge, onMalformed, onFlood, points, log } = components;
   const bytes = createBuckets({ leakPerSecond: BYTES_PER_SECOND });
   const news = createBuckets({ leakPerSecond: NEW_PER_SECOND });
+  const useless = createBuckets({ leakPerSecond: USELESS_PER_SECOND });
   const timers = new Set<NodeJS.Timeout>();
   const queue = createGossipQueue();
   const counts = { unheard: 0, late: 0 };
@@ -174,9 +181,14 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
       reportOnce("ignore");
     }, VERDICT_MS_MAX);
     timers.add(timer);
+    const onUseless = (): void => {
+      if (useless.add(peerId, 1) > USELESS_AT_ONCE) onFlood(peerId, "gossip that is of no use");
+    };
     const decide = async (): Promise<void> => {
       try {
-        reportOnce((await judge(message, peerId)).kind);
+        const { kind } = await judge(message, peerId);
+        reportOnce(kind);
+        if (kind === "ignore") onUseless();
       } catch (error) {
         log.error({ peer: peerId, topic, error: String(error) }, "a message could not be judged");
         reportOnce("ignore");
@@ -185,6 +197,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     if (queue.add(peerId, msg.data.length, decide)) return;
     counts.unheard += 1;
     reportOnce("ignore");
+    onUseless();
   };
   router.addEventListener("gossipsub:message", ({ detail }) => {
     if (!stopped) onMessage(detail);

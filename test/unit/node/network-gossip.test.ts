@@ -225,6 +225,43 @@ test("who floods is cut off, by bytes even where nothing is new, and one beside 
   await until(() => heard(b, later).length === 1, "the other one is heard");
 });
 
+test("whose new messages are of no use is cut off before it uses up what all may say, and one beside it is heard", async (t) => {
+  const useful = { topic: "transactions", value: transaction(9) } as const;
+  const [b, c] = await line(t, 2, [
+    {
+      onGossip: (message, from) => {
+        b?.received.gossip.push({ message, from });
+        const isUseless = message.topic === "transactions" && message.value.nonce > 2_000_000;
+        return isUseless ? { kind: "ignore", fault: fault("transaction/balance-low") } : { kind: "accept" };
+      },
+    },
+  ]);
+  assert.ok(b && c);
+  await ready(c, b);
+  const bore = await outlaw(t, b, "bore");
+  let sent = 0;
+  while (bore.connection.status === "open" && sent < 40_000) {
+    try {
+      bore.send(
+        Array.from({ length: 200 }, () =>
+          named({ topic: "transactions", value: transaction(2_000_001 + sent++) }),
+        ),
+      );
+    } catch {
+      break; // the stream is gone
+    }
+    const target = sent;
+    await until(
+      () => b.received.gossip.length >= target - 1_000 || bore.connection.status !== "open",
+      "it is read",
+    );
+  }
+  await until(() => bore.connection.status !== "open", "it is cut off");
+  assert.ok(sent < 20_000, `${sent} messages`);
+  c.network.publish(useful);
+  await until(() => heard(b, useful).length === 1, "the other one is heard");
+});
+
 test("who goes on after it was found to lie is cut off sooner, and one beside it is not", async (t) => {
   const heardOf = new Set<string>();
   const limits = createRelayLimits({ network: { blame: () => undefined } });
