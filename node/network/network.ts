@@ -191,7 +191,8 @@ export async function createNetwork(options: NetworkOptions, components: Network
         answerRequest(
           bytes,
           stream,
-          (request) => penalties.answering(link.info.peerId, () => components.onRequest(request, link.info)),
+          (answer) => penalties.answering(link.info.peerId, answer),
+          (request) => components.onRequest(request, link.info),
           log,
         ),
     },

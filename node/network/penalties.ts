@@ -20,6 +20,12 @@ const UNSEATED_BYTES_A_POINT = 16 * 1024;
 /** Requests of one peer; past it they are refused, politely. */
 const REQUESTS_PER_SECOND = 100;
 const REQUESTS_AT_ONCE_MAX = 256;
+/**
+ * Bytes of answers to one peer: a block of 2 MiB takes some 15 ms to read and encode. At once may go the largest
+ * snapshot; nobody executes blocks faster than the rest allows.
+ */
+const ANSWER_BYTES_PER_SECOND = 32 * 1024 * 1024;
+const ANSWER_BYTES_AT_ONCE = 320 * 1024 * 1024;
 /** Under way for one peer, on all of its streams. */
 const ANSWERS_IN_HAND_MAX = 8;
 
@@ -35,6 +41,7 @@ export function createPenalties({ nowMs = () => performance.now() }: PenaltiesOp
   const strikes = createBuckets({ leakPerSecond: STRIKES_FORGIVEN_PER_SECOND, nowMs });
   const unseated = createBuckets({ leakPerSecond: UNSEATED_PER_SECOND, nowMs });
   const requests = createBuckets({ leakPerSecond: REQUESTS_PER_SECOND, nowMs });
+  const answerBytes = createBuckets({ leakPerSecond: ANSWER_BYTES_PER_SECOND, nowMs });
   const answering = new Map<string, number>();
 
   return {
@@ -50,13 +57,16 @@ export function createPenalties({ nowMs = () => performance.now() }: PenaltiesOp
     isTooMuchUnseated: (peerId: string, bytes: number): boolean =>
       unseated.add(peerId, 1 + bytes / UNSEATED_BYTES_A_POINT) > UNSEATED_AT_ONCE,
     /** Undefined, and nothing done, where the peer asks too much. */
-    async answering<T>(peerId: string, answer: () => Promise<T>): Promise<T | undefined> {
+    async answering(peerId: string, answer: () => Promise<Uint8Array>): Promise<Uint8Array | undefined> {
       const inHand = answering.get(peerId) ?? 0;
       if (inHand >= ANSWERS_IN_HAND_MAX || requests.level(peerId) >= REQUESTS_AT_ONCE_MAX) return undefined;
+      if (answerBytes.level(peerId) >= ANSWER_BYTES_AT_ONCE) return undefined;
       requests.add(peerId, 1);
       answering.set(peerId, inHand + 1);
       try {
-        return await answer();
+        const bytes = await answer();
+        answerBytes.add(peerId, bytes.length);
+        return bytes;
       } finally {
         const left = (answering.get(peerId) ?? 1) - 1;
         if (left > 0) answering.set(peerId, left);

@@ -116,28 +116,34 @@ export function createRequester(peerId: string, send: (frame: Uint8Array) => voi
   };
 }
 
-/** Answers one request on the stream it came on; false if it is malformed. Never rejects. */
+/**
+ * Answers one request on the stream it came on; false if it is malformed. Never rejects. `answering` gives
+ * undefined, and does nothing, where the peer asks too much.
+ */
 export function answerRequest(
   message: Uint8Array,
   stream: Stream,
+  answering: (answer: () => Promise<Uint8Array>) => Promise<Uint8Array | undefined>,
   answer: (request: Request) => Promise<Response | undefined>,
   log: Log,
 ): false | Promise<void> {
   const asked = decodeRequest(message);
   if (asked === undefined) return false;
-  return respond(asked.id, asked.request, stream, answer, log);
+  const { id, request } = asked;
+  const encoded = async (): Promise<Uint8Array> => encodeResponse(id, await answer(request));
+  return respond(id, request, stream, () => answering(encoded), log);
 }
 
 async function respond(
   id: number,
   request: Request,
   stream: Stream,
-  answer: (request: Request) => Promise<Response | undefined>,
+  answer: () => Promise<Uint8Array | undefined>,
   log: Log,
 ): Promise<void> {
   let bytes: Uint8Array;
   try {
-    bytes = encodeResponse(id, await answer(request));
+    bytes = (await answer()) ?? encodeResponse(id, undefined);
     if (bytes.length > FRAME_BYTES_MAX.response) {
       log.error(
         { request: request.kind, bytes: bytes.length },

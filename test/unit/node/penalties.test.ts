@@ -50,26 +50,41 @@ test("who shouts without a seat is cut off, by messages or by bytes", () => {
 test("of one peer eight answers are under way, others have their own, and places come back", async () => {
   const { penalties } = open();
   const gates: (() => void)[] = [];
-  const slow = () => new Promise<string>((resolve) => gates.push(() => resolve("answer")));
+  const reply = Uint8Array.of(1);
+  const slow = () => new Promise<Uint8Array>((resolve) => gates.push(() => resolve(reply)));
   const asked = Array.from({ length: 9 }, () => penalties.answering("eager", slow));
   assert.equal(await asked[8], undefined);
   const other = penalties.answering("other", slow);
   assert.equal(gates.length, 9);
   for (const answer of gates) answer();
-  assert.deepEqual(await Promise.all([...asked.slice(0, 8), other]), Array(9).fill("answer"));
+  assert.deepEqual(await Promise.all([...asked.slice(0, 8), other]), Array(9).fill(reply));
   const failing = () => Promise.reject(new Error("disk on fire"));
   for (let i = 0; i < 20; i++) await assert.rejects(penalties.answering("eager", failing));
-  assert.equal(await penalties.answering("eager", async () => "answer"), "answer");
+  assert.equal(await penalties.answering("eager", async () => reply), reply);
 });
 
 test("a peer that asks on and on is answered a hundred times a second", async () => {
   const { clock, penalties } = open();
   const answered = async (): Promise<number> => {
     let count = 0;
-    while ((await penalties.answering("eager", async () => true)) === true) count++;
+    while ((await penalties.answering("eager", async () => Uint8Array.of(1))) !== undefined) count++;
     return count;
   };
   assert.equal(await answered(), 256);
   clock.ms = 1_000;
   assert.equal(await answered(), 100);
+});
+
+test("what a peer is answered counts by its bytes: a snapshot at once, 32 MiB a second after it", async () => {
+  const { clock, penalties } = open();
+  const large = new Uint8Array(2 * 1024 * 1024);
+  const answered = async (): Promise<number> => {
+    let count = 0;
+    while ((await penalties.answering("greedy", async () => large)) !== undefined) count++;
+    return count;
+  };
+  assert.equal(await answered(), 160);
+  assert.equal(await penalties.answering("other", async () => large), large);
+  clock.ms = 1_000;
+  assert.equal(await answered(), 16);
 });
