@@ -31,7 +31,7 @@ export type ScoreInput = {
   readonly model: readonly number[];
   /** V, the opened holdout rows. */
   readonly rows: Rows;
-  /** Exact gradient sums over each batch, sorted by nullifier; as long as the model. */
+  /** Exact gradient sums over each batch, as long as the model. Their order changes nobody's value. */
   readonly gradients: readonly (readonly number[])[];
   /** N, rows of a batch. */
   readonly rowsPerGradient: number;
@@ -98,7 +98,7 @@ export function scoreRound(input: ScoreInput): Score {
   const falls = playable ? fallsOf(alone, clipped.length, 1) : [];
   const improvements = clipped.map((_, i) => (oneRow[i] === true ? 0 : (falls[i] ?? 0)));
   const survivors = screen(improvements);
-  const groups = mergeNear(survivors, clipped);
+  const groups = mergeNear(inOrderOfContent(survivors, clipped), clipped);
   const players = groups.map(([first = 0]) => clipped[first]?.gradient ?? []);
   const everyone = sumOf(players, model.length);
   const count = players.length;
@@ -224,8 +224,22 @@ function screen(improvements: readonly number[]): number[] {
 }
 
 /**
+ * The survivors by their clipped gradients, entry by entry, ascending. A round's other order, by nullifier,
+ * depends on the pods' ids, which are chosen freely: by it, whoever splits into more identities could move the
+ * gradient that a group plays with, and its own places in the sampled orders.
+ */
+function inOrderOfContent(survivors: readonly number[], clipped: readonly Clipped[]): number[] {
+  return [...survivors].sort((a, b) => {
+    const one = (clipped[a] ?? NOTHING).gradient;
+    const other = (clipped[b] ?? NOTHING).gradient;
+    const differing = one.findIndex((entry, j) => entry !== other[j]);
+    return differing === -1 ? 0 : (one[differing] ?? 0) - (other[differing] ?? 0);
+  });
+}
+
+/**
  * Survivors grouped by nearness: 400·‖gᵢ−gⱼ‖² < min(‖gᵢ‖², ‖gⱼ‖²), closed transitively (union-find). Groups
- * and their members are in nullifier order; a group plays with the gradient of its first member.
+ * and their members keep the survivors' order; a group plays with the gradient of its first member.
  */
 function mergeNear(survivors: readonly number[], clipped: readonly Clipped[]): number[][] {
   const candidates = survivors.map((i) => {

@@ -61,20 +61,27 @@ function isNear(a: Clip, b: Clip): boolean {
   return distance < squared(x) && distance < squared(y);
 }
 
-/** Groups of near gradients, closed over pairs; in order. */
+function before(a: Vector, b: Vector): number {
+  for (const [j, value] of a.entries()) if (value !== b[j]) return value < (b[j] ?? 0n) ? -1 : 1;
+  return 0;
+}
+
+/** Groups of near gradients, closed over pairs; the smallest gradient of each comes first, and so do groups. */
 function groupsOf(survivors: readonly number[], clips: readonly Clip[]): number[][] {
+  const byContent = (a: number, b: number): number =>
+    before(clips[a]?.gradient ?? [], clips[b]?.gradient ?? []);
   let groups = survivors.map((i) => [i]);
   const joined = (a: readonly number[], b: readonly number[]): boolean =>
     a.some((i) => b.some((j) => isNear(clips[i] as Clip, clips[j] as Clip)));
   for (let i = 0; i < groups.length; i++) {
     for (let j = i + 1; j < groups.length; j++) {
       if (!joined(groups[i] ?? [], groups[j] ?? [])) continue;
-      const together = [...(groups[i] ?? []), ...(groups[j] ?? [])].sort((a, b) => a - b);
+      const together = [...(groups[i] ?? []), ...(groups[j] ?? [])].sort(byContent);
       groups = groups.filter((_, k) => k !== j).with(i, together);
       [i, j] = [-1, groups.length];
     }
   }
-  return groups.sort(([a = 0], [b = 0]) => a - b);
+  return groups.sort(([a = 0], [b = 0]) => byContent(a, b));
 }
 
 export type ReferenceScore = {
@@ -93,7 +100,7 @@ export function referenceScore(input: ScoreInput): ReferenceScore {
   const rows = Array.from(y, (label, i): Row => {
     return { x: big(x.slice(i * features, (i + 1) * features)), label };
   });
-  const before = lossOf(model, rows);
+  const lossBefore = lossOf(model, rows);
   const zero = model.map(() => 0n);
   const step = (sum: Vector, players: number): bigint[] => {
     const by = BigInt(players * n) << BigInt(18 + rate.shift);
@@ -101,7 +108,7 @@ export function referenceScore(input: ScoreInput): ReferenceScore {
       clamp(weight - floorDiv(BigInt(rate.numerator) * (sum[j] ?? 0n), by), -(2n ** 23n), 2n ** 23n - 1n),
     );
   };
-  const worth = (sum: Vector, players: number): bigint => before - lossOf(step(sum, players), rows);
+  const worth = (sum: Vector, players: number): bigint => lossBefore - lossOf(step(sum, players), rows);
   const gradients = input.gradients.map(big);
   const single = gradients.map((gradient) => oneRow(model, gradient, n));
   const clips = gradients.map((gradient) => clipped(gradient, input.normBound));
@@ -160,7 +167,7 @@ export function referenceScore(input: ScoreInput): ReferenceScore {
     fates,
     improvements: improvements.map(Number),
     values,
-    quality: stepped ? (BigInt(input.weight) * BigInt(n * paidPlayers) * fall * 1_000_000n) / before : 0n,
+    quality: stepped ? (BigInt(input.weight) * BigInt(n * paidPlayers) * fall * 1_000_000n) / lossBefore : 0n,
     totalValue,
   };
 }

@@ -66,6 +66,32 @@ test("rounds of few pods, of as many as are played exactly, and of many are scor
   }
 });
 
+test("the order of contributions, which their chosen ids decide, changes nobody's value", () => {
+  const rounds = ([2, 5, 8, 11, 24] as const).map((pods) => roundOf(`order/${pods}`, pods, 32, 3));
+  const indexed = fc
+    .constantFrom(...rounds)
+    .chain((round) =>
+      fc.tuple(
+        fc.constant(round),
+        fc.shuffledSubarray([...round.gradients.keys()], { minLength: round.gradients.length }),
+      ),
+    );
+  fc.assert(
+    fc.property(indexed, ([round, order]) => {
+      const asGiven = scoreRound(round);
+      const gradients = order.map((i) => round.gradients[i] ?? []);
+      const { outcomes, ...rest } = scoreRound({ ...round, gradients });
+      assert.deepEqual(
+        outcomes,
+        order.map((i) => asGiven.outcomes[i]),
+      );
+      assert.deepEqual({ ...rest, outcomes: asGiven.outcomes }, asGiven);
+    }),
+    { numRuns: 60 },
+  );
+  assert.ok(rounds.some((round) => scoreRound(round).outcomes.some(({ fate }) => fate === "merged")));
+});
+
 test("any model, rows, gradients, rate and bound are scored as the reference does", () => {
   const features = 2;
   const width = { minLength: features + 1, maxLength: features + 1 };
@@ -104,6 +130,6 @@ test("a round of 64 pods is scored to the same bits as ever", () => {
   );
   assert.equal(
     createHash("sha256").update(text).digest("hex"),
-    "4332f7c16cd09a5d4111a330500d4b6695e99457c19be049184506fcdbfbd109",
+    "b1390f78b41d1d4f5de22ed0c781ec6c7e8361b6ea0a758d1ff22dd5635d5e61",
   );
 });
