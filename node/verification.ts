@@ -32,29 +32,29 @@ export type VerificationComponents = { readonly verifier: Pick<Verifier, "verify
 export type Verification = ReturnType<typeof createVerification>;
 
 export function createVerification({ keys }: VerificationOptions, { verifier }: VerificationComponents) {
-  /** Ids of transactions and submissions whose signatures and proofs hold. */
+  /** Names of transactions and submissions whose signatures and proofs hold: each says all of their bytes. */
   const known = new Set<string>();
   /** Proofs under verification, of submissions whose signatures hold: a block may name what the pool has begun. */
   const underWay = new Map<string, Promise<boolean>>();
-  const nameOf = (id: Uint8Array, signature: Uint8Array): string => toHex(id) + toHex(signature);
-  const remember = (id: Uint8Array, signature: Uint8Array): void => {
+  const remember = (name: string): void => {
     if (known.size >= REMEMBERED_MAX) known.delete(known.values().next().value ?? "");
-    known.add(nameOf(id, signature));
+    known.add(name);
   };
-  const isKnown = (id: Uint8Array, signature: Uint8Array): boolean => known.has(nameOf(id, signature));
+  const nameOf = ({ contentRoot }: SubmissionChecks): string => toHex(contentRoot);
 
   const signatureHolds = ({ publicKey, message, signature }: Ed25519Check): boolean =>
     verifyEd25519(publicKey, message, signature);
 
   const verifyTransaction = (check: Ed25519Check): Fault | undefined => {
-    if (isKnown(check.message, check.signature)) return undefined;
+    const name = toHex(check.message) + toHex(check.signature);
+    if (known.has(name)) return undefined;
     if (!signatureHolds(check)) return fault("transaction/signature-invalid");
-    remember(check.message, check.signature);
+    remember(name);
     return undefined;
   };
 
-  const isSignerKnown = ({ id, ed25519: { signature } }: SubmissionChecks): boolean => {
-    const name = nameOf(id, signature);
+  const isSignerKnown = (check: SubmissionChecks): boolean => {
+    const name = nameOf(check);
     return known.has(name) || underWay.has(name);
   };
   const verifySigner = (check: SubmissionChecks): Fault | undefined =>
@@ -63,7 +63,7 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
   type Open = { readonly check: SubmissionChecks; readonly vk: VerificationKey };
   /** A verdict each. What is under way already is waited for, and no longer than `waitMs` for its company. */
   const verdictsOf = async (open: readonly Open[], waitMs: number): Promise<boolean[]> => {
-    const names = open.map(({ check }) => nameOf(check.id, check.ed25519.signature));
+    const names = open.map(({ check }) => nameOf(check));
     const begun = open.map((_, at) => underWay.get(names[at] ?? ""));
     const fresh = open.flatMap((it, at) => (begun[at] === undefined ? [{ ...it, at }] : []));
     const verdicts = verifier.verify(
@@ -94,7 +94,7 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     const answers = checks.map((_, i) => before[i]);
     const open = checks.flatMap((check, i) => {
       const vk = keys.get(toHex(check.proof.vkHash));
-      if (answers[i] !== undefined || isKnown(check.id, check.ed25519.signature)) return [];
+      if (answers[i] !== undefined || known.has(nameOf(check))) return [];
       if (vk === undefined) {
         answers[i] = fault("submission/proof-invalid", { verificationKey: toHex(check.proof.vkHash) });
         return [];
@@ -103,7 +103,7 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     });
     const verdicts = await verdictsOf(open, waitMs);
     for (const [at, { i, check }] of open.entries()) {
-      if (verdicts[at] === true) remember(check.id, check.ed25519.signature);
+      if (verdicts[at] === true) remember(nameOf(check));
       // A glance, because this thread is not to be kept busy by whoever sends bad proofs.
       else if (!isProofShaped(check.proof.proof)) answers[i] = fault("submission/proof-malformed");
       else answers[i] = fault("submission/proof-invalid");
@@ -125,9 +125,9 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
   /** Evidence against a pod holds if the signature is the pod's and the proof is false. */
   const verifyEvidence = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
     const unfounded = (field: string): Fault => fault("pod/evidence-unfounded", { field });
-    const answers: (Fault | undefined)[] = checks.map(({ id, ed25519 }) => {
-      if (isKnown(id, ed25519.signature)) return unfounded("proof");
-      return signatureHolds(ed25519) ? undefined : unfounded("signature");
+    const answers: (Fault | undefined)[] = checks.map((check) => {
+      if (known.has(nameOf(check))) return unfounded("proof");
+      return signatureHolds(check.ed25519) ? undefined : unfounded("signature");
     });
     const open = checks.flatMap(({ proof: { vkHash, publicSignals, proof } }, i) => {
       const vk = keys.get(toHex(vkHash));

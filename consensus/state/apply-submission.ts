@@ -6,11 +6,10 @@ import { equalBytes, toHex } from "../primitives/bytes.ts";
 import { type Fault, fault } from "../primitives/faults.ts";
 import { closePlace } from "../primitives/params.ts";
 import { ZERO32 } from "../types/ssz.ts";
-import { bytesToField, type Submission } from "../types/submission.ts";
-import { checkOutputs } from "../work/gradient.ts";
+import type { Submission } from "../types/submission.ts";
 import type { Context } from "./context.ts";
 import { hasBetterRight } from "./copies.ts";
-import type { SlotStatement } from "./inputs.ts";
+import { outputsOf, type SlotStatement } from "./inputs.ts";
 import { getDataset, putDataset } from "./maps.ts";
 import { askedSlot, noteUsed, taskPlaceOf, usedIn } from "./rounds-memo.ts";
 import { ContributionType, type State, toInt64 } from "./state.ts";
@@ -42,13 +41,12 @@ export function checkSubmission(
   if (submission.slot >= slots.length) {
     return fault("submission/slot-unknown", { slot: submission.slot, slots: slots.length });
   }
-  const { slot, statement } = askedSlot(state, taskIndex, submission.slot);
+  const { slot, statement } = askedSlot(state, submission.task, taskIndex, submission.slot);
   if (!equalBytes(slot.podId, submission.podId))
     return fault("submission/slot-not-yours", { slot: submission.slot });
 
-  const outputs = submission.outputs.map(bytesToField);
-  const parsed = checkOutputs(statement.shape, outputs);
-  if ("code" in parsed) return fault(parsed.code, parsed.data);
+  const { fields, read } = outputsOf(submission, statement.shape);
+  if ("code" in read) return fault(read.code, read.data);
   const used = usedIn(state, taskIndex);
   const [nullifier = ZERO32, dataTag = ZERO32] = submission.outputs;
   if (used.nullifiers.has(toHex(nullifier))) return fault("submission/nullifier-spent");
@@ -62,8 +60,8 @@ export function checkSubmission(
     taskIndex,
     publicKey: slot.publicKey,
     statement,
-    publicSignals: [...outputs, ...statement.inputs],
-    gradient: parsed.gradient,
+    publicSignals: [...fields, ...statement.inputs],
+    gradient: read.gradient,
   };
 }
 
@@ -78,7 +76,7 @@ export function applySubmission(
   const { taskIndex } = accepted;
   const [nullifier = ZERO32, dataTag = ZERO32] = submission.outputs;
   const { slot } = submission;
-  const { dataRoot, batchIndex } = askedSlot(state, taskIndex, slot).slot;
+  const { dataRoot, batchIndex } = askedSlot(state, submission.task, taskIndex, slot).slot;
   state.rounds.get(taskIndex).contributions.push(
     ContributionType.toViewDU({
       slot,

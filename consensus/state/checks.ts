@@ -6,7 +6,7 @@ import { type Fault, fault } from "../primitives/faults.ts";
 import type { Block, Header } from "../types/block.ts";
 import { type Certificate, signersOf } from "../types/certificate.ts";
 import type { Evidence } from "../types/evidence.ts";
-import { type Submission, submissionRoot } from "../types/submission.ts";
+import { type Submission, submissionContentRoot, submissionRoot } from "../types/submission.ts";
 import { SELECTOR, type Transaction, transactionId } from "../types/transaction.ts";
 import type { ValidatorSet } from "../types/validator-set.ts";
 import { proposerOf, weightOf } from "../types/validator-set.ts";
@@ -36,9 +36,9 @@ export type ProofCheck = {
   readonly proof: Uint8Array;
 };
 
-/** Two checks of a submission, by its identity, so that what the mempool verified is not verified again. */
+/** Two checks of a submission, by the root of all its bytes, so that what the mempool verified is not verified again. */
 export type SubmissionChecks = {
-  readonly id: Uint8Array;
+  readonly contentRoot: Uint8Array;
   readonly ed25519: Ed25519Check;
   readonly proof: ProofCheck;
 };
@@ -68,7 +68,7 @@ export function submissionChecks(
 ): SubmissionChecks {
   const root = submissionRoot(chain, submission);
   return {
-    id: root,
+    contentRoot: submissionContentRoot(submission),
     ed25519: { publicKey: accepted.publicKey, message: root, signature: submission.signature },
     proof: {
       vkHash: accepted.statement.vkHash,

@@ -3,8 +3,15 @@
  * an interface through which one could supply an input that the node should have computed must not exist.
  */
 
-import { bytesToField, inputsHashOf } from "../types/submission.ts";
-import { type GradientShape, publicInputs, shapeOf } from "../work/gradient.ts";
+import { bytesToField, inputsHashOf, type Submission } from "../types/submission.ts";
+import {
+  checkOutputs,
+  type GradientOutputs,
+  type GradientShape,
+  type OutputsFault,
+  publicInputs,
+  shapeOf,
+} from "../work/gradient.ts";
 import type { Slot, State, TaskView } from "./state.ts";
 import { bytesText, fromInt32 } from "./state.ts";
 
@@ -48,4 +55,24 @@ export function statementFor(task: Asked, epoch: number, slot: Slot): SlotStatem
     inputs,
     inputsHash: inputsHashOf(task.vkHash, inputs),
   };
+}
+
+type Outputs = {
+  readonly shape: GradientShape;
+  readonly fields: readonly bigint[];
+  readonly read: GradientOutputs | OutputsFault;
+};
+const outputsRead = new WeakMap<Submission, Outputs>();
+
+/**
+ * A submission's outputs as field elements, and what they say in the statement's shape. Remembered beside the
+ * submission, which nobody changes: admission asks, and so do a block's checks and its execution.
+ */
+export function outputsOf(submission: Submission, shape: GradientShape): Outputs {
+  const known = outputsRead.get(submission);
+  if (known !== undefined && known.shape === shape) return known;
+  const fields = submission.outputs.map(bytesToField);
+  const made = { shape, fields, read: checkOutputs(shape, fields) };
+  outputsRead.set(submission, made);
+  return made;
 }

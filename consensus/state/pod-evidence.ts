@@ -7,11 +7,10 @@ import { equalBytes } from "../primitives/bytes.ts";
 import { type Fault, fault } from "../primitives/faults.ts";
 import type { Params } from "../primitives/params.ts";
 import { Epoch, share, subtract } from "../primitives/units.ts";
-import { bytesToField, type Submission } from "../types/submission.ts";
+import type { Submission } from "../types/submission.ts";
 import type { Operation, SELECTOR } from "../types/transaction.ts";
-import { checkOutputs } from "../work/gradient.ts";
 import type { Context, Decision } from "./context.ts";
-import { type SlotStatement, statementFor } from "./inputs.ts";
+import { outputsOf, type SlotStatement, statementFor } from "./inputs.ts";
 import { getPod, putPod, taskIndexOf } from "./maps.ts";
 import { PastRoundType, PUNISHED_MAX, PunishedType, type Slot, type State } from "./state.ts";
 import { addToSupply, takeFromSupply } from "./supply.ts";
@@ -62,10 +61,9 @@ export function checkEvidence(state: State, submission: Submission, params: Para
   const { slot, statement } = accused;
   if (!equalBytes(statement.inputsHash, submission.inputsHash))
     return fault("pod/evidence-unfounded", { field: "inputsHash" });
-  const outputs = submission.outputs.map(bytesToField);
-  if ("code" in checkOutputs(statement.shape, outputs))
-    return fault("pod/evidence-unfounded", { field: "outputs" });
-  return { publicKey: slot.publicKey, statement, publicSignals: [...outputs, ...statement.inputs] };
+  const { fields, read } = outputsOf(submission, statement.shape);
+  if ("code" in read) return fault("pod/evidence-unfounded", { field: "outputs" });
+  return { publicKey: slot.publicKey, statement, publicSignals: [...fields, ...statement.inputs] };
 }
 
 export function podEvidence(state: State, { submission }: Evidence, { params }: Context): Decision {

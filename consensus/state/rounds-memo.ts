@@ -64,13 +64,13 @@ export function taskPlaceOf(state: State, id: Uint8Array): number {
   return found;
 }
 
-/** A drawn slot and what it asks; the caller has seen that it is there. */
-export function askedSlot(state: State, taskIndex: number, slotIndex: number): AskedSlot {
+/** A drawn slot of the task of this id and what it asks; the caller has seen where the task is, and the slot in it. */
+export function askedSlot(state: State, id: Uint8Array, taskIndex: number, slotIndex: number): AskedSlot {
   const { asked } = memoOf(state);
-  const task = state.tasks.getReadonly(taskIndex);
-  const name = `${toHex(task.id)}/${slotIndex}`;
+  const name = `${toHex(id)}/${slotIndex}`;
   const known = asked.get(name);
   if (known !== undefined) return known;
+  const task = state.tasks.getReadonly(taskIndex);
   const { podId, publicKey, dataRoot, batchIndex } = state.rounds
     .getReadonly(taskIndex)
     .slots.getReadonly(slotIndex);

@@ -30,7 +30,7 @@ export const ValidatorIndexType = branded<ValidatorIndex>(uint32);
 export const AmountType = branded<Amount>(bigint64);
 
 export const Bytes20 = new ByteVectorType(20);
-export const Bytes32 = new ByteVectorType(32);
+export const Bytes32 = bytes32();
 export const Bytes48 = new ByteVectorType(48);
 export const Bytes64 = new ByteVectorType(64);
 export const Bytes96 = new ByteVectorType(96);
@@ -53,10 +53,24 @@ function safeUint64(): UintNumberType {
   return type;
 }
 
-/** Decodes strictly: a value is taken only if it encodes back to the same bytes. Undefined otherwise. */
+/** Strings of one chunk are their own roots; the library would merkleize each in a buffer of its own. */
+function bytes32(): ByteVectorType {
+  const type = new ByteVectorType(32);
+  type.hashTreeRootInto = (value, output, offset) => {
+    if (value.length !== 32) throw new RangeError(`${value.length} bytes are not 32`);
+    output.set(value, offset);
+  };
+  return type;
+}
+
+/**
+ * Decodes strictly: a value is taken only if it encodes back to the same bytes. Undefined otherwise. The value's
+ * byte strings are views of one copy of what was given, which may be a slice of something larger: a copy of each
+ * would be two dozen pieces of memory for a submission, and half of the work to decode it.
+ */
 export function decode<T>(type: Type<T>, bytes: Uint8Array): T | undefined {
   try {
-    const value = type.deserialize(bytes);
+    const value = type.deserialize(new Uint8Array(bytes), { reuseBytes: true });
     return equalBytes(type.serialize(value), bytes) ? value : undefined;
   } catch {
     return undefined; // the library throws on any malformed input: one verdict for all of them

@@ -11,6 +11,24 @@ import { Bytes32, Bytes64, Bytes128, EpochType, rememberedRoot, uint16 } from ".
 export const VALUES_MAX = 1024;
 export const OUTPUTS_MAX = VALUES_MAX + 8;
 
+/**
+ * The outputs of a submission are in the root that its pod signs and in that of all its bytes, and take most of
+ * both: their own is remembered. Nobody changes them.
+ */
+class OutputsType extends ListCompositeType<typeof Bytes32> {
+  readonly #roots = new WeakMap<readonly Uint8Array[], Uint8Array>();
+
+  override hashTreeRootInto(value: Uint8Array[], output: Uint8Array, offset: number): void {
+    const known = this.#roots.get(value);
+    if (known !== undefined) {
+      output.set(known, offset);
+      return;
+    }
+    super.hashTreeRootInto(value, output, offset);
+    this.#roots.set(value, output.slice(offset, offset + 32));
+  }
+}
+
 const unsigned = {
   task: Bytes32,
   epoch: EpochType,
@@ -20,7 +38,7 @@ const unsigned = {
   /** Hash of the verification key and all public inputs. */
   inputsHash: Bytes32,
   /** Public outputs in the circuit's order, 32 bytes little-endian each, below r. */
-  outputs: new ListCompositeType(Bytes32, OUTPUTS_MAX),
+  outputs: new OutputsType(Bytes32, OUTPUTS_MAX),
   /** A, B, C compressed. */
   proof: Bytes128,
 };

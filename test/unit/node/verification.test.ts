@@ -1,5 +1,6 @@
 /** Verifying once what pool and block both ask about. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import type { VerificationKey } from "../../../circuits/verification-key.ts";
 import { toHex } from "../../../consensus/primitives/bytes.ts";
@@ -14,10 +15,10 @@ const pod = devKey("account", "verification-pod");
 
 function checkOf(fill: number, change: Partial<SubmissionChecks["ed25519"]> = {}): SubmissionChecks {
   const id = bytes(32, fill);
-  const signature = signEd25519(pod.seed, id);
+  const ed25519 = { publicKey: pod.publicKey, message: id, signature: signEd25519(pod.seed, id), ...change };
   return {
-    id,
-    ed25519: { publicKey: pod.publicKey, message: id, signature, ...change },
+    contentRoot: createHash("sha256").update(id).update(ed25519.signature).digest(),
+    ed25519,
     proof: { vkHash: VK_HASH, publicSignals: [BigInt(fill)], proof: bytes(128, fill) },
   };
 }

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BitArray } from "@chainsafe/ssz";
 import { verifyAggregate } from "../../../consensus/primitives/bls.ts";
-import { equalBytes } from "../../../consensus/primitives/bytes.ts";
+import { equalBytes, toHex } from "../../../consensus/primitives/bytes.ts";
 import type { FaultCode } from "../../../consensus/primitives/faults.ts";
 import { Amount, Epoch, Height, ValidatorIndex, View } from "../../../consensus/primitives/units.ts";
-import { type Checks, collectChecks } from "../../../consensus/state/checks.ts";
+import { type Checks, collectChecks, submissionChecks } from "../../../consensus/state/checks.ts";
 import { fork, RoundType, stateRoot, TaskType } from "../../../consensus/state/state.ts";
 import { applyBlock, buildBlock, checkHeader, contextOf } from "../../../consensus/state/transition.ts";
 import {
@@ -20,6 +20,7 @@ import {
 import type { Certificate } from "../../../consensus/types/certificate.ts";
 import { proposerOf } from "../../../consensus/types/validator-set.ts";
 import { VoteKind } from "../../../consensus/types/vote.ts";
+import { shapeOf } from "../../../consensus/work/gradient.ts";
 import { verifyEd25519 } from "../../../node/keys.ts";
 import {
   CLOSE,
@@ -309,6 +310,28 @@ describe("collectChecks", () => {
     assert.equal(check.proof.publicSignals.length, 2 + 3 + 5 + 3);
     assert.ok(equalBytes(check.proof.proof, submission.proof));
     assert.ok(equalBytes(check.proof.vkHash, parent.state.tasks.getReadonly(0).vkHash));
+  });
+
+  test("knows a submission by all of its bytes: with another signature or proof it is to be verified anew", () => {
+    const [submission] = block.body.submissions;
+    assert.ok(submission !== undefined);
+    const other = (bytes: Uint8Array): Uint8Array => bytes.map((byte, i) => (i === 9 ? byte ^ 1 : byte));
+    const names = [
+      submission,
+      { ...submission, signature: other(submission.signature) },
+      { ...submission, proof: other(submission.proof) },
+      { ...submission, outputs: submission.outputs.map((it, i) => (i === 3 ? other(it) : it)) },
+    ].map((it) => {
+      const statement = {
+        shape: shapeOf("gradient-4x2"),
+        vkHash: new Uint8Array(32),
+        inputs: [],
+        inputsHash: new Uint8Array(32),
+      };
+      const accepted = { publicKey: new Uint8Array(32), statement, publicSignals: [] };
+      return toHex(submissionChecks(parent.state.chain, it, accepted).contentRoot);
+    });
+    assert.equal(new Set(names).size, names.length);
   });
 
   test("names another message when the block's proposer, view or chain is another", () => {
