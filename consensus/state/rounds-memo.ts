@@ -3,8 +3,9 @@
  * which are fixed from the draw to the settlement, and what a round's contributions have used. Called by
  * apply-submission.ts and the transition; nothing here is part of the state, and every answer is the state's own.
  *
- * Statements go from a state to its forks, because they hold for the whole epoch of that history; what
- * contributions have used is each state's own, and is read again where their number isn't the one remembered.
+ * Both go from a state to its forks: statements hold for the whole epoch of that history, and what contributions
+ * have used grows with them. A fork that adds to it copies it first; where the number of contributions isn't the
+ * one remembered, all of them are read again.
  */
 import { equalBytes, toHex } from "../primitives/bytes.ts";
 import type { Epoch } from "../primitives/units.ts";
@@ -27,6 +28,8 @@ type Memo = {
   /** By task and slot: as many as the epoch has slots. */
   readonly asked: Map<string, AskedSlot>;
   readonly used: Map<number, Used>;
+  /** Tasks whose `used` is this state's own, not its parent's. */
+  readonly own: Set<number>;
   /** Where a task was when it was last looked for. */
   readonly places: Map<string, number>;
 };
@@ -36,15 +39,23 @@ const memos = new WeakMap<State, Memo>();
 function memoOf(state: State): Memo {
   const known = memos.get(state);
   if (known !== undefined && known.epoch === state.epoch) return known;
-  const memo: Memo = { epoch: state.epoch, asked: new Map(), used: new Map(), places: new Map() };
+  const memo: Memo = {
+    epoch: state.epoch,
+    asked: new Map(),
+    used: new Map(),
+    own: new Set(),
+    places: new Map(),
+  };
   memos.set(state, memo);
   return memo;
 }
 
 /** A fork continues its parent's epoch until it turns it itself. */
 export function inheritMemo(parent: State, child: State): void {
-  const { epoch, asked, places } = memoOf(parent);
-  memos.set(child, { epoch, asked, places, used: new Map() });
+  const { epoch, asked, places, used, own } = memoOf(parent);
+  // From here on both have it.
+  own.clear();
+  memos.set(child, { epoch, asked, places, used: new Map(used), own: new Set() });
 }
 
 /** As taskIndexOf, which walks over all tasks; only tasks that exist are remembered. */
@@ -82,7 +93,7 @@ export function askedSlot(state: State, id: Uint8Array, taskIndex: number, slotI
 
 /** What the contributions of a round have used so far. */
 export function usedIn(state: State, taskIndex: number): Omit<Used, "count"> {
-  const { used } = memoOf(state);
+  const { used, own } = memoOf(state);
   const { contributions } = state.rounds.getReadonly(taskIndex);
   const known = used.get(taskIndex);
   if (known?.count === contributions.length) return known;
@@ -99,6 +110,7 @@ export function usedIn(state: State, taskIndex: number): Omit<Used, "count"> {
     read.slots.add(slot);
   }
   used.set(taskIndex, read);
+  own.add(taskIndex);
   return read;
 }
 
@@ -108,10 +120,21 @@ export function noteUsed(
   taskIndex: number,
   { nullifier, dataTag, slot }: { nullifier: Uint8Array; dataTag: Uint8Array; slot: number },
 ): void {
-  const known = memoOf(state).used.get(taskIndex);
+  const { used, own } = memoOf(state);
+  const known = used.get(taskIndex);
   if (known === undefined) return;
-  known.count += 1;
-  known.nullifiers.add(toHex(nullifier));
-  known.dataTags.set(toHex(dataTag), slot);
-  known.slots.add(slot);
+  const mine = own.has(taskIndex)
+    ? known
+    : {
+        count: known.count,
+        nullifiers: new Set(known.nullifiers),
+        dataTags: new Map(known.dataTags),
+        slots: new Set(known.slots),
+      };
+  used.set(taskIndex, mine);
+  own.add(taskIndex);
+  mine.count += 1;
+  mine.nullifiers.add(toHex(nullifier));
+  mine.dataTags.set(toHex(dataTag), slot);
+  mine.slots.add(slot);
 }

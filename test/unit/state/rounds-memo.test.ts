@@ -120,3 +120,17 @@ test("a task is found where it is, also after its place has another", () => {
   assert.deepEqual([taskPlaceOf(at, a), taskPlaceOf(at, b)], [-1, 1]);
   assert.equal(taskPlaceOf(at, fieldBytes("another")), 0);
 });
+
+test("what a fork adds is not on its parent, nor what the parent adds on the fork", () => {
+  const [a, b, c] = [0, 1, 2].map((slot) => submissionOf(chain, state, 0, slot));
+  assert.ok(a !== undefined && b !== undefined && c !== undefined);
+  const parent = child(state);
+  assert.ok(!("code" in applySubmission(parent, a, context)));
+  const branch = child(parent);
+  // Both go on, each with another one, so that their numbers are the same.
+  assert.ok(!("code" in applySubmission(parent, b, context)));
+  assert.ok(!("code" in applySubmission(branch, c, context)));
+  const all: readonly Submission[] = [a, b, c];
+  for (const at of [parent, branch])
+    for (const offered of all) assert.deepEqual(verdictOf(at, offered), verdictOf(fresh(at), offered));
+});
