@@ -7,9 +7,9 @@ import type { CheckVerdict } from "../consensus/engine/protocol.ts";
 import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, invariant } from "../consensus/primitives/faults.ts";
 import { View } from "../consensus/primitives/units.ts";
-import { collectChecks } from "../consensus/state/checks.ts";
+import { checkSteps } from "../consensus/state/checks.ts";
 import type { State } from "../consensus/state/state.ts";
-import { applyBlock, type BlockReceipt, checkHeader, contextOf } from "../consensus/state/transition.ts";
+import { type BlockReceipt, blockSteps, contextOf, headerSteps } from "../consensus/state/transition.ts";
 import { type Block, blockHash, type Header } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
 import type { Genesis } from "../genesis/state.ts";
@@ -25,16 +25,15 @@ import {
 } from "./executed.ts";
 import type { Log } from "./log.ts";
 import type { Scoring } from "./scoring.ts";
+import { createSnapshots } from "./snapshots.ts";
 import type { StoreOp } from "./store/ops.ts";
 import type { Store } from "./store/store.ts";
-import { aTurn } from "./turns.ts";
+import { inTurns, TURN_MS, UNWANTED } from "./turns.ts";
 import type { Verification } from "./verification.ts";
 
 /** Blocks above the finalized tip that are kept, and blocks that may wait for a parent or for their time. */
 const TREE_MAX = 256;
 const WAITING_MAX = 256;
-/** From so many transactions and submissions on, other events get their turn between the steps of a block's check. */
-const LARGE = 64;
 /** How long to wait before asking again when the machine itself failed, not the block. */
 const RETRY_MS = 250;
 
@@ -60,7 +59,8 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
   const { store, verification, scoring, log, onChecked, onFinalized } = components;
   const { params } = genesis;
 
-  let final = loadFinal(genesis, store);
+  const loaded = loadFinal(genesis, store);
+  let { final } = loaded;
   let finalCertificate = final.block === undefined ? undefined : store.finalizationAt(final.height);
   let finalView: View = store.head()?.view ?? View(0);
   /** Valid blocks above the finalized one, by hash. */
@@ -72,6 +72,9 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
   /** Why the newest blocks were refused, for people. */
   const refusals = new Map<string, Fault>();
   let stopped = false;
+  const isRunning = (): boolean => !stopped;
+  const snapshots = createSnapshots({ store, log });
+  if (loaded.boundary !== undefined) snapshots.want(loaded.boundary, { inRun: false });
 
   const find = (hash: Uint8Array): Executed | undefined =>
     toHex(hash) === toHex(final.hash) ? final : tree.get(toHex(hash));
@@ -124,19 +127,30 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
         orphans.set(toHex(header.parentHash), siblings.set(toHex(hash), block));
       return "pending";
     }
-    const wrong = checkHeader(parentOf(parent), block, params);
+    // Other events have their turn from here on: the chain may go on meanwhile, and the verdict is the same.
+    const wrong = await inTurns(headerSteps(parentOf(parent), block, params), TURN_MS.blocks, isRunning);
+    if (wrong === UNWANTED) return "pending";
     if (wrong !== undefined) return refuse(block, wrong);
     const ahead = header.timestampMs - Date.now() - Number(params.timestampAheadMs);
     if (ahead > 0) return later(block, Math.min(ahead, 60_000));
-    const checks = collectChecks(parent.state, parent.set, block, contextOf(header, params));
+    const checks = await inTurns(
+      checkSteps(parent.state, parent.set, block, contextOf(header, params)),
+      TURN_MS.blocks,
+      isRunning,
+    );
+    if (checks === UNWANTED) return "pending";
     if ("code" in checks) return refuse(block, checks);
     // Workers verify while the transition runs here.
     const verifying = verification
       .verifyChecks(checks)
       .catch((error: unknown) => ({ failed: String(error) }));
-    if (block.body.submissions.length + block.body.transactions.length >= LARGE) await aTurn();
-    const applied = applyBlock(parentOf(parent), block, params, scoring?.score);
+    const applied = await inTurns(
+      blockSteps(parentOf(parent), block, params, scoring?.score),
+      TURN_MS.blocks,
+      isRunning,
+    );
     const verified = await verifying;
+    if (applied === UNWANTED) return "pending";
     if (verified !== undefined && "failed" in verified) {
       log.error({ error: verified.failed }, "proofs of a block could not be verified; trying again");
       return later(block, RETRY_MS);
@@ -186,12 +200,12 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     return result;
   };
 
-  /** One synced batch, and then everybody hears of it. */
+  /** One synced batch, and then everybody hears of it. Gives the newest epoch's end that was executed here. */
   const write = async (
     path: readonly Executed[],
     certificate: Certificate,
     ops: readonly StoreOp[] = finalOps(path, certificate),
-  ): Promise<void> => {
+  ): Promise<Executed | undefined> => {
     const newest = path.at(-1);
     invariant(newest !== undefined, "a finalization finalizes something");
     await store.write(ops);
@@ -201,6 +215,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     finalView = headOf(newest, certificate).view;
     prune();
     onFinalized({ blocks: path, certificate });
+    return path.findLast(({ receipt }) => receipt.epoch !== undefined);
   };
 
   const prune = (): void => {
@@ -226,7 +241,9 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     addBuilt: (
       hash: Uint8Array,
       { block, state, receipt }: { block: Block; state: State; receipt: BlockReceipt },
-    ): void => add(executed(hash, block, state, receipt)),
+    ): void => {
+      if (block.header.height > final.height) add(executed(hash, block, state, receipt));
+    },
     /** The finalized tip, the certificate that made it final, and that certificate's view. */
     final: (): Executed => final,
     finalCertificate: (): Certificate | undefined => finalCertificate,
@@ -264,13 +281,14 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
           const block = store.blockByHash(hash);
           return block !== undefined && block.header.height <= final.height ? "known" : "missing";
         }
-        await write(path, certificate, [...also, ...finalOps(path, certificate)]);
+        const boundary = await write(path, certificate, [...also, ...finalOps(path, certificate)]);
+        if (boundary !== undefined) snapshots.want(boundary, { inRun: false });
         return "done";
       }),
     /**
      * Blocks that a verified finalization of the last one, or of a descendant of it, makes final: executed,
      * their roots compared, their signatures and proofs taken on the word of the quorum that finalized
-     * them. Those that are final here already are passed over.
+     * them. Those that are final here already are passed over. Nothing is done once the chain was stopped.
      */
     importFinal: (blocks: readonly Block[], certificate: Certificate): Promise<Fault | undefined> =>
       alone(async () => {
@@ -279,12 +297,15 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
         for (const block of blocks) {
           if (block.header.height <= final.height) continue;
           const known = tree.get(toHex(blockHash(block.header)));
-          const applied = known ?? applyBlock(parentOf(at), block, params);
+          const applied =
+            known ?? (await inTurns(blockSteps(parentOf(at), block, params), TURN_MS.blocks, isRunning));
+          if (applied === UNWANTED) return undefined;
           if ("code" in applied) return applied;
           at = known ?? executed(blockHash(block.header), block, applied.state, applied.receipt);
           path.push(at);
         }
-        if (path.length > 0) await write(path, certificate);
+        const boundary = path.length === 0 ? undefined : await write(path, certificate);
+        if (boundary !== undefined) snapshots.want(boundary, { inRun: true });
         return undefined;
       }),
     /**
@@ -304,6 +325,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     refusalOf: (hash: Uint8Array): Fault | undefined => refusals.get(toHex(hash)),
     stop(): void {
       stopped = true;
+      snapshots.stop();
       for (const timer of timers) clearTimeout(timer);
       timers.clear();
     },

@@ -212,15 +212,19 @@ export function createDriver(components: DriverComponents) {
         ? 0
         : sendDelayMs(parent.state.timestampMs, effect.enteredMs, Number(params.blockIntervalMs));
     clearTimeout(buildTimer);
-    const start = (): void => {
-      if (stopped || signer === undefined || of === undefined || of !== engine || of.view !== effect.view)
-        return;
-      const block = propose(effect, { ...components, signer, lateCertificate: of.lateCertificate });
-      push({ kind: "built", view: effect.view, block });
+    // A view is over as soon as the engine has left it, whatever of it still waits to be carried out.
+    const isWanted = (): boolean => !stopped && of !== undefined && of === engine && of.view === effect.view;
+    const start = async (): Promise<void> => {
+      if (!isWanted() || signer === undefined || of === undefined) return;
+      const { lateCertificate } = of;
+      const built = await propose(effect, { ...components, signer, lateCertificate, isWanted });
+      if (built === "unwanted" || !isWanted()) return;
+      push({ kind: "built", view: effect.view, block: built === "missing" ? undefined : built });
     };
+    const begin = (): void => void start().catch(onFatal);
     // A timer of 0 waits for a millisecond, and a block that is late has none to lose.
-    if (delay > 0) buildTimer = setTimeout(start, delay);
-    else setImmediate(start);
+    if (delay > 0) buildTimer = setTimeout(begin, delay);
+    else setImmediate(begin);
   };
 
   const vote = async (effect: Extract<Effect, { kind: "vote" }>, turn: Turn): Promise<void> => {

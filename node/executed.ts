@@ -42,14 +42,18 @@ export function executed(
 
 export const parentOf = ({ hash, state, set }: Executed): Parent => ({ hash, state, set });
 
-/** The newest snapshot, then the finalized blocks above it; they were checked before they were stored. */
+/**
+ * The newest snapshot, then the finalized blocks above it; they were checked before they were stored. `boundary` is
+ * the newest epoch's end among them, whose state is not on disk.
+ */
 export function loadFinal(
   genesis: Genesis,
   store: Pick<Store, "head" | "blockAt" | "snapshot" | "snapshotHeights">,
-): Executed {
+): { readonly final: Executed; readonly boundary: Executed | undefined } {
   const head = store.head();
   let at = executed(genesis.root, undefined, genesis.state);
-  if (head === undefined) return at;
+  let boundary: Executed | undefined;
+  if (head === undefined) return { final: at, boundary };
   const from = store
     .snapshotHeights()
     .filter((height) => height <= head.height)
@@ -70,8 +74,9 @@ export function loadFinal(
     if ("code" in applied)
       throw new FaultError("node/store-corrupt", { block: at.height + 1, cause: applied.code });
     at = executed(blockHash(block.header), block, applied.state, applied.receipt);
+    if (applied.receipt.epoch !== undefined) boundary = at;
   }
-  return at;
+  return { final: at, boundary };
 }
 
 /** A serialized state, if it has this root. What others send may be anything. */
@@ -95,22 +100,20 @@ export function headOf({ hash, height, block }: Executed, certificate: Certifica
 
 /**
  * What one batch holds of blocks that a certificate of the last one, or of a descendant of it, makes final:
- * blocks, certificate, indices, receipts, the head, and at an epoch's end the state and its proof.
+ * blocks, certificate, indices, receipts, the head, and at an epoch's end its proof. The state follows later.
  */
 export function finalOps(path: readonly Executed[], certificate: Certificate): StoreOp[] {
   const newest = path.at(-1);
   invariant(newest !== undefined, "a finalization finalizes something");
   const ops: StoreOp[] = [];
   for (const it of path) {
-    const { block, hash, height, state, receipt } = it;
+    const { block, hash, height, receipt } = it;
     invariant(block !== undefined, "only genesis has no block");
     const direct = equalBytes(certificate.subject.blockHash, hash) ? { certificate } : {};
     ops.push({ kind: "finalized", height, hash, block, ...direct });
     ops.push(...receiptOps(it));
-    if (receipt.epoch === undefined) continue;
-    ops.push({ kind: "snapshot", height, bytes: state.serialize() });
     // Nothing is built on an epoch's last block but the next epoch: it is always finalized directly.
-    if ("certificate" in direct) ops.push(epochOp(it, block, certificate));
+    if (receipt.epoch !== undefined && "certificate" in direct) ops.push(epochOp(it, block, certificate));
   }
   ops.push({ kind: "head", head: headOf(newest, certificate) });
   return ops;

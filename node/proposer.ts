@@ -1,8 +1,11 @@
-/** Builds the own block when the engine asks: waits for its time, selects, applies, fills in the roots. */
+/**
+ * Builds the own block when the engine asks: waits for its time, selects, applies, fills in the roots. Other events
+ * have their turn meanwhile. Called by the driver.
+ */
 import type { Effect } from "../consensus/engine/protocol.ts";
 import { placeInEpoch } from "../consensus/primitives/params.ts";
 import type { View } from "../consensus/primitives/units.ts";
-import { buildBlock } from "../consensus/state/transition.ts";
+import { buildSteps } from "../consensus/state/transition.ts";
 import { type Block, blockHash } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
 import { proposerOf } from "../consensus/types/validator-set.ts";
@@ -10,6 +13,7 @@ import type { Chain } from "./chain.ts";
 import type { EvidencePool } from "./evidence.ts";
 import type { Mempool } from "./mempool.ts";
 import type { Signer } from "./signer.ts";
+import { inTurns, TURN_MS, UNWANTED } from "./turns.ts";
 
 type Build = Extract<Effect, { kind: "build" }>;
 
@@ -20,6 +24,8 @@ export type ProposerComponents = {
   readonly signer: Pick<Signer, "reveal">;
   /** The notarization of a view with all signatures heard since. */
   lateCertificate(view: View): Certificate | undefined;
+  /** Whether the view that asked goes on; looked at after every turn of others. */
+  isWanted(): boolean;
 };
 
 /** How long until the block may be sent: min(parent's timestamp, entry) + interval. */
@@ -28,20 +34,26 @@ export function sendDelayMs(parentTimestampMs: number, enteredMs: number, interv
   return Math.max(0, Math.min(parentTimestampMs, enteredWallMs) + intervalMs - Date.now());
 }
 
-/** The block for a view, on a parent that is executed here; undefined if it is not. */
-export function propose(build: Build, components: ProposerComponents): Block | undefined {
-  const { chain, mempool, evidence, signer, lateCertificate } = components;
+/**
+ * The block for a view, on a parent that is executed here. "missing": it is not; "unwanted": the view went on while
+ * it was being built, and nothing of it is kept.
+ */
+export async function propose(
+  build: Build,
+  components: ProposerComponents,
+): Promise<Block | "missing" | "unwanted"> {
+  const { chain, mempool, evidence, signer, lateCertificate, isWanted } = components;
   const { params } = chain;
   const parent = chain.find(build.parentHash);
-  if (parent === undefined) return undefined;
+  if (parent === undefined) return "missing";
   const { set, state } = parent;
   const position = proposerOf(set, build.view);
   const proposer = set.members[position]?.validator;
-  if (proposer === undefined) return undefined;
+  if (proposer === undefined) return "missing";
   const distance = Number(params.lateDistance);
   const ancestor =
     placeInEpoch(state.height + 1, params) > distance ? chain.ancestor(parent, distance - 1) : undefined;
-  const built = buildBlock(
+  const steps = buildSteps(
     parent,
     {
       header: {
@@ -59,7 +71,8 @@ export function propose(build: Build, components: ProposerComponents): Block | u
     params,
     chain.score,
   );
-  const hash = blockHash(built.block.header);
-  chain.addBuilt(hash, built);
+  const built = await inTurns(steps, TURN_MS.blocks, isWanted);
+  if (built === UNWANTED || !isWanted()) return "unwanted";
+  chain.addBuilt(blockHash(built.block.header), built);
   return built.block;
 }

@@ -3,6 +3,7 @@
  * in workers while the transition runs. What is collected here is exactly what the transition leaves out.
  */
 import { type Fault, fault } from "../primitives/faults.ts";
+import { allAtOnce, eachStep, type Steps } from "../primitives/steps.ts";
 import type { Block, Header } from "../types/block.ts";
 import { type Certificate, signersOf } from "../types/certificate.ts";
 import type { Evidence } from "../types/evidence.ts";
@@ -116,12 +117,12 @@ function revealCheck(state: State, set: ValidatorSet, header: Header, signature:
 }
 
 /** All checks of a block on its parent's state, or the fault that makes it invalid without any of them. */
-export function collectChecks(
+export function* checkSteps(
   parent: State,
   set: ValidatorSet,
   block: Block,
   context: Context,
-): Checks | Fault {
+): Steps<Checks | Fault> {
   const { header, body } = block;
   const bls: CodedBlsCheck[] = [
     { ...revealCheck(parent, set, header, body.beaconReveal), code: "block/reveal" },
@@ -152,8 +153,9 @@ export function collectChecks(
     const accepted = checkSubmission(parent, submission, context);
     if ("code" in accepted) return fault("block/submission", { index, cause: accepted.code });
     submissions.push(submissionChecks(parent.chain, submission, accepted));
+    yield;
   }
-  const transactions = body.transactions.map((transaction) => {
+  const transactions = yield* eachStep(body.transactions, (transaction) => {
     const ed25519 = transactionCheck(parent.chain, transaction);
     return { id: ed25519.message, ed25519 };
   });
@@ -166,3 +168,11 @@ export function collectChecks(
   }
   return { bls, transactions, submissions, evidence };
 }
+
+/** {@link checkSteps} all at once. */
+export const collectChecks = (
+  parent: State,
+  set: ValidatorSet,
+  block: Block,
+  context: Context,
+): Checks | Fault => allAtOnce(checkSteps(parent, set, block, context));

@@ -8,6 +8,7 @@
 import { toHex } from "../primitives/bytes.ts";
 import { invariant } from "../primitives/faults.ts";
 import { LOCK_EPOCHS_MAX } from "../primitives/params.ts";
+import { eachStep, type Steps } from "../primitives/steps.ts";
 import { Amount, add, Epoch, subtract, ZERO } from "../primitives/units.ts";
 import type { Score } from "../work/score.ts";
 import {
@@ -92,11 +93,12 @@ function createLedger(state: State) {
     },
     earnValidator: (validator: number, amount: bigint): void =>
       earn(state.validators.getReadonly(validator).account, amount),
-    lock(unlockEpoch: Epoch): void {
+    *lockSteps(unlockEpoch: Epoch): Steps<void> {
       let locked = 0n;
       for (const { account, amount } of earned.values()) {
         lockReward(state, account, Amount(amount), unlockEpoch);
         locked += amount;
+        yield;
       }
       addToSupply(state, "locked", Amount(locked));
     },
@@ -113,13 +115,13 @@ function lockReward(state: State, account: Uint8Array, amount: Amount, unlockEpo
 }
 
 /** Pays the rounds that share one pot: mint and fee by quality, what the absent miss to nobody. */
-function payPot(
+function* potSteps(
   state: State,
   ledger: Ledger,
   rounds: readonly Settled[],
   mint: bigint,
   fee: bigint,
-): PaidRound[] {
+): Steps<PaidRound[]> {
   const members = currentMembers(state);
   const { opportunities, present } = state.presence;
   const presence = members.map(({ weight }, i) => ({ weight, present: present.get(i), opportunities }));
@@ -151,7 +153,8 @@ function payPot(
     podsFee: split.pods,
   };
   let at = 0;
-  const result = rounds.map(({ index, contributions }): PaidRound => {
+  yield;
+  const result = yield* eachStep(rounds, ({ index, contributions }): PaidRound => {
     const { slots } = state.rounds.getReadonly(index);
     const parts = contributions.map(({ slot }): Part => {
       const { podId } = slots.getReadonly(slot);
@@ -222,20 +225,20 @@ function payForfeit(state: State, ledger: Ledger, { index, contributions, copies
 }
 
 /** Pays all rounds, in their order. `publicMint` is what the public lane may mint. */
-export function payRounds(
+export function* paymentSteps(
   state: State,
   settled: readonly Settled[],
   publicMint: bigint,
   constants: IssuanceConstants,
   unlockEpoch: Epoch,
-): PaidRound[] {
+): Steps<PaidRound[]> {
   const { genesis, minted } = state.supply;
   const ledger = createLedger(state);
   const paid = new Map<number, PaidRound>();
   const publicRounds = settled.filter(
     ({ index, score }) => score !== undefined && state.tasks.getReadonly(index).lane === LANE.public,
   );
-  const publicPaid = payPot(state, ledger, publicRounds, publicMint, 0n);
+  const publicPaid = yield* potSteps(state, ledger, publicRounds, publicMint, 0n);
   for (const [i, { index }] of publicRounds.entries()) {
     const round = publicPaid[i];
     if (round !== undefined) paid.set(index, round);
@@ -252,10 +255,13 @@ export function payRounds(
     constants,
   );
   for (const [i, round] of sponsored.entries()) {
-    const [one] = payPot(state, ledger, [round], mints[i] ?? 0n, fees[i] ?? 0n);
+    const [one] = yield* potSteps(state, ledger, [round], mints[i] ?? 0n, fees[i] ?? 0n);
     if (one !== undefined) paid.set(round.index, { ...one, pot: { ...one.pot, lane: "sponsored" } });
   }
-  const rounds = settled.map((round): PaidRound => paid.get(round.index) ?? payForfeit(state, ledger, round));
-  ledger.lock(unlockEpoch);
+  const rounds = yield* eachStep(
+    settled,
+    (round): PaidRound => paid.get(round.index) ?? payForfeit(state, ledger, round),
+  );
+  yield* ledger.lockSteps(unlockEpoch);
   return rounds;
 }

@@ -7,6 +7,7 @@
 import { compareBytes, uint64Bytes } from "../primitives/bytes.ts";
 import { hash } from "../primitives/hash.ts";
 import { LOCK_EPOCHS_MAX, type Params } from "../primitives/params.ts";
+import { allAtOnce, eachStep, type Steps } from "../primitives/steps.ts";
 import { Amount, add, Epoch, subtract, ZERO } from "../primitives/units.ts";
 import { decodeFeatures } from "../types/holdout.ts";
 import { shapeOf } from "../work/gradient.ts";
@@ -17,7 +18,7 @@ import { givenNothing, openRound, taskOpen } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
 import { issuanceConstants, settlePublicLane } from "./issuance.ts";
 import { credit, getAccount, getPod, putAccount, putPod } from "./maps.ts";
-import { type PaidRound, type Pot, payRounds, type Settled, UNPAID } from "./pay.ts";
+import { type PaidRound, type Pot, paymentSteps, type Settled, UNPAID } from "./pay.ts";
 import { returnBonds } from "./pod-bond.ts";
 import { keepRounds } from "./pod-evidence.ts";
 import { judgePresence, recordWork, seat } from "./seating.ts";
@@ -127,10 +128,11 @@ function settleRound(state: State, index: number, scorer: Scorer): Settled {
 }
 
 /** Frees what unlocks at the beginning of `epoch`. */
-function unlock(state: State, epoch: number): void {
+function* unlockSteps(state: State, epoch: number): Steps<void> {
   const place = epoch % Number(LOCK_EPOCHS_MAX);
   const debtors = lockedDebtors(state);
   for (const { account, amount } of state.locks.getReadonly(place).getAllReadonly()) {
+    yield;
     const known = getAccount(state, account);
     if (known === undefined) continue;
     putAccount(state, { ...known, locked: subtract(known.locked, amount) });
@@ -151,7 +153,7 @@ export function constantsOf(params: Params): ReturnType<typeof issuanceConstants
   });
 }
 
-export function settleEpoch(state: State, { params, score = scoreRound }: Context): EpochReceipt {
+export function* settlementSteps(state: State, { params, score = scoreRound }: Context): Steps<EpochReceipt> {
   const { epoch } = state;
   const unlockEpoch = Epoch(epoch + 1 + Number(params.rewardLockEpochs));
   const open: number[] = [];
@@ -159,7 +161,8 @@ export function settleEpoch(state: State, { params, score = scoreRound }: Contex
     if (taskOpen(state.tasks.getReadonly(index), epoch)) open.push(index);
   // Before any model steps: evidence is about the models that proofs were made for.
   keepRounds(state, params, open);
-  const settled = open.map((index) => settleRound(state, index, score));
+  yield;
+  const settled = yield* eachStep(open, (index) => settleRound(state, index, score));
 
   const quality = settled.reduce(
     (sum, { index, score: it }) =>
@@ -174,14 +177,20 @@ export function settleEpoch(state: State, { params, score = scoreRound }: Contex
   state.issuance.floor = lane.next.floor;
   state.issuance.ema = lane.next.ema;
 
-  const paid = payRounds(state, settled, lane.mint, constants, unlockEpoch);
-  const rounds = settled.map((round, i) => receiptOf(state, round, paid[i] ?? UNPAID, unlockEpoch));
+  const paid = yield* paymentSteps(state, settled, lane.mint, constants, unlockEpoch);
+  const rounds = yield* eachStep(settled, (round, i) =>
+    receiptOf(state, round, paid[i] ?? UNPAID, unlockEpoch),
+  );
   const minted = Amount(state.supply.minted - mintedBefore);
   const burned = Amount(state.supply.burned - burnedBefore);
   recordWork(state, mintedBy(settled, paid), params);
-  turnEpoch(state, params);
+  yield* turnSteps(state, params);
   return { minted, burned, quality, target, rounds };
 }
+
+/** {@link settlementSteps} all at once. */
+export const settleEpoch = (state: State, context: Context): EpochReceipt =>
+  allAtOnce(settlementSteps(state, context));
 
 /** Counts the contributions for their pods' reputation, and says how the round ended. */
 function receiptOf(
@@ -247,19 +256,23 @@ function mintedBy(settled: readonly Settled[], paid: readonly PaidRound[]): Map<
 }
 
 /** Everything that belongs to an epoch begins anew. */
-function turnEpoch(state: State, params: Params): void {
+function* turnSteps(state: State, params: Params): Steps<void> {
   const next = Epoch(state.epoch + 1);
   turnTasks(state);
   judgePresence(state, params);
   state.epoch = next;
-  unlock(state, next);
+  yield* unlockSteps(state, next);
   returnBonds(state, next);
+  yield;
   settleSlashings(state, params);
   seat(state, Epoch(next + 1), params);
   resetPresence(state);
   state.beacon.close = new Uint8Array(32);
   const given = givenNothing();
-  for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, given);
+  for (let index = 0; index < state.tasks.length; index++) {
+    yield;
+    openRound(state, index, params, given);
+  }
 }
 
 export function resetPresence(state: State): void {

@@ -19,6 +19,7 @@ import {
   VectorCompositeType,
 } from "@chainsafe/ssz";
 import { ELECTION_WINDOW_MAX, LOCK_EPOCHS_MAX, PAST_EPOCHS_MAX } from "../primitives/params.ts";
+import type { Steps } from "../primitives/steps.ts";
 import type { Amount, Epoch } from "../primitives/units.ts";
 import { ACCOUNT_BUCKETS, AccountBucketType, BUCKET_MAX } from "../types/account.ts";
 import {
@@ -333,6 +334,28 @@ export function fork(state: State): State {
 export function stateRoot(state: State): Uint8Array {
   state.commit();
   return state.hashTreeRoot();
+}
+
+/** What a block changes in many places. */
+const LARGE_FIELDS = [
+  "rounds",
+  "tasks",
+  "datasets",
+  "pods",
+  "accounts",
+  "locks",
+  "pastRounds",
+  "validators",
+  "sets",
+] as const;
+
+/** {@link stateRoot}, a step for each part that takes its time: hashed by itself, it is not hashed again in the whole. */
+export function* rootSteps(state: State): Steps<Uint8Array> {
+  for (const name of LARGE_FIELDS) {
+    state[name].hashTreeRoot();
+    yield;
+  }
+  return stateRoot(state);
 }
 
 const WORD = 2n ** 64n;

@@ -1,16 +1,20 @@
 /**
  * The state transition: a block on its parent's state. Reads as a table of contents; one operation a
  * file beside it. Signatures and proofs are not verified here but collected by checks.ts.
+ *
+ * It goes in steps, so that a node can let other events have their turn in between; the state that is being
+ * made is nobody else's until the last step. `applyBlock` and `buildBlock` are the same steps all at once.
  */
 import { equalBytes } from "../primitives/bytes.ts";
 import { type Fault, fault } from "../primitives/faults.ts";
 import { hash } from "../primitives/hash.ts";
 import { closePlace, type Params, placeInEpoch } from "../primitives/params.ts";
+import { allAtOnce, eachStep, type Steps } from "../primitives/steps.ts";
 import { Height, type ValidatorIndex } from "../primitives/units.ts";
 import { BLOCK_BYTES_MAX, type Block, BlockType, type Body, bodyRoot, type Header } from "../types/block.ts";
 import { type Certificate, signersOf } from "../types/certificate.ts";
 import { EVIDENCE_MAX } from "../types/evidence.ts";
-import { nullifierOf, SubmissionType } from "../types/submission.ts";
+import { nullifierOf, type Submission, SubmissionType, submissionContentRoot } from "../types/submission.ts";
 import { SELECTOR, type Transaction, TransactionType, transactionId } from "../types/transaction.ts";
 import { proposerOf, type ValidatorSet } from "../types/validator-set.ts";
 import { VoteKind } from "../types/vote.ts";
@@ -19,9 +23,9 @@ import { applyTransaction } from "./apply-transaction.ts";
 import type { Context, Scorer } from "./context.ts";
 import { closeSubmissions } from "./draws.ts";
 import { inheritMemo } from "./rounds-memo.ts";
-import { type EpochReceipt, settleEpoch } from "./settle-epoch.ts";
+import { type EpochReceipt, settlementSteps } from "./settle-epoch.ts";
 import { applyEvidence } from "./slashing.ts";
-import { fork, RECENT_BLOCKS, type State, stateRoot } from "./state.ts";
+import { fork, RECENT_BLOCKS, rootSteps, type State } from "./state.ts";
 
 export type BlockReceipt = {
   readonly transactions: readonly Uint8Array[];
@@ -108,14 +112,21 @@ function applyLateCertificate(
   return undefined;
 }
 
-/** Everything after the header: what a proposer runs to build, and a validator to check. Mutates `state`. */
-export function applyBody(
+/** {@link checkHeader}, after the roots of what the body holds: each is remembered, and together they are long work. */
+export function* headerSteps(parent: Parent, block: Block, params: Params): Steps<Fault | undefined> {
+  if (block.body.submissions.length <= params.submissionsMax)
+    yield* eachStep(block.body.submissions, submissionContentRoot);
+  return checkHeader(parent, block, params);
+}
+
+/** Everything after the header. Mutates `state`. */
+function* bodySteps(
   state: State,
   header: Header,
   body: Body,
   params: Params,
   score?: Scorer,
-): BlockReceipt | Fault {
+): Steps<BlockReceipt | Fault> {
   const context = contextOf(header, params, score);
   beginBlock(state, header, body.beaconReveal);
   const late = applyLateCertificate(state, body.lateCertificate[0], context.place, params);
@@ -123,40 +134,56 @@ export function applyBody(
   for (const [index, evidence] of body.evidence.entries()) {
     const refused = applyEvidence(state, evidence, params);
     if (refused !== undefined) return fault("block/evidence", { index, cause: refused.code });
+    yield;
   }
   for (const [index, transaction] of body.transactions.entries()) {
     const refused = applyTransaction(state, transaction, context);
     if (refused !== undefined) return fault("block/transaction", { index, cause: refused.code });
+    yield;
   }
   for (const [index, submission] of body.submissions.entries()) {
     const accepted = applySubmission(state, submission, context);
     if ("code" in accepted) return fault("block/submission", { index, cause: accepted.code });
+    yield;
   }
-  return {
-    transactions: body.transactions.map((it) => transactionId(state.chain, it)),
-    submissions: body.submissions.map(nullifierOf),
-    epoch: endBlock(state, context),
-  };
+  return yield* endSteps(state, body, context);
 }
 
-/** The close of submissions, and the end of the epoch. */
-function endBlock(state: State, context: Context): EpochReceipt | undefined {
+/** The close of submissions, the end of the epoch, and what there is to say of the block. */
+function* endSteps(
+  state: State,
+  { transactions, submissions }: Pick<Body, "transactions" | "submissions">,
+  context: Context,
+): Steps<BlockReceipt> {
   const { place, params } = context;
+  const ids = yield* eachStep(transactions, (it) => transactionId(state.chain, it));
   if (place === closePlace(params)) closeSubmissions(state, params);
-  return place === Number(params.epochHeights) ? settleEpoch(state, context) : undefined;
+  yield;
+  const epoch = place === Number(params.epochHeights) ? yield* settlementSteps(state, context) : undefined;
+  return { transactions: ids, submissions: submissions.map(nullifierOf), epoch };
 }
 
 /** The state after a block, or why the block is invalid. The parent's state is not touched. */
-export function applyBlock(parent: Parent, block: Block, params: Params, score?: Scorer): Applied | Fault {
-  const wrong = checkHeader(parent, block, params);
+export function* blockSteps(
+  parent: Parent,
+  block: Block,
+  params: Params,
+  score?: Scorer,
+): Steps<Applied | Fault> {
+  const wrong = yield* headerSteps(parent, block, params);
   if (wrong !== undefined) return wrong;
   const state = fork(parent.state);
   inheritMemo(parent.state, state);
-  const receipt = applyBody(state, block.header, block.body, params, score);
+  const receipt = yield* bodySteps(state, block.header, block.body, params, score);
   if ("code" in receipt) return receipt;
-  if (!equalBytes(stateRoot(state), block.header.stateRoot)) return fault("block/state-root");
+  const root = yield* rootSteps(state);
+  if (!equalBytes(root, block.header.stateRoot)) return fault("block/state-root");
   return { state, receipt };
 }
+
+/** {@link blockSteps} all at once. */
+export const applyBlock = (parent: Parent, block: Block, params: Params, score?: Scorer): Applied | Fault =>
+  allAtOnce(blockSteps(parent, block, params, score));
 
 export type BuildInput = {
   readonly header: Omit<Header, "stateRoot" | "bodyRoot" | "height" | "epoch" | "parentHash" | "proposer"> & {
@@ -173,16 +200,36 @@ export type BuildInput = {
 /** SSZ's offset in front of each element of a list whose elements vary in size. */
 const OFFSET_BYTES = 4;
 
+export type Built = Applied & { readonly block: Block };
+
+/**
+ * Takes the candidates that fit, in their order, and drops those that the state refuses. `room` is in bytes; what
+ * is left of it comes back.
+ */
+function* takeSteps<T>(
+  candidates: readonly T[],
+  { max, room }: { max: bigint; room: number },
+  sizeOf: (it: T) => number,
+  apply: (it: T) => boolean,
+): Steps<{ taken: T[]; room: number }> {
+  const taken: T[] = [];
+  let left = room;
+  for (const it of candidates) {
+    if (taken.length >= max) break;
+    yield;
+    const bytes = sizeOf(it) + OFFSET_BYTES;
+    if (bytes > left || !apply(it)) continue;
+    left -= bytes;
+    taken.push(it);
+  }
+  return { taken, room: left };
+}
+
 /**
  * Builds a block: takes the candidates in their order while there is room, drops those that the state
  * refuses, and fills in the roots. Candidates' signatures and proofs were verified by the mempool.
  */
-export function buildBlock(
-  parent: Parent,
-  input: BuildInput,
-  params: Params,
-  score?: Scorer,
-): Applied & { readonly block: Block } {
+export function* buildSteps(parent: Parent, input: BuildInput, params: Params, score?: Scorer): Steps<Built> {
   const state = fork(parent.state);
   inheritMemo(parent.state, state);
   const partial = {
@@ -207,27 +254,11 @@ export function buildBlock(
     submissions: [],
     evidence,
   };
-  let room = BLOCK_BYTES_MAX - BlockType.value_serializedSize({ header: partial, body: empty } as never);
-  const take = <T>(
-    candidates: readonly T[],
-    max: bigint,
-    sizeOf: (it: T) => number,
-    apply: (it: T) => boolean,
-  ): T[] => {
-    const taken: T[] = [];
-    for (const it of candidates) {
-      if (taken.length >= max) break;
-      const bytes = sizeOf(it) + OFFSET_BYTES;
-      if (bytes > room || !apply(it)) continue;
-      room -= bytes;
-      taken.push(it);
-    }
-    return taken;
-  };
+  const room = BLOCK_BYTES_MAX - BlockType.value_serializedSize({ header: partial, body: empty } as never);
   let accusations = 0;
-  const transactions = take(
+  const transactions = yield* takeSteps<Transaction>(
     input.transactions,
-    params.transactionsMax,
+    { max: params.transactionsMax, room },
     (it) => TransactionType.value_serializedSize(it),
     (it) => {
       if (isAccusation(it) && accusations >= ACCUSATIONS_MAX) return false;
@@ -236,18 +267,23 @@ export function buildBlock(
       return true;
     },
   );
-  const submissions = take(
+  const submissions = yield* takeSteps<Submission>(
     input.submissions,
-    params.submissionsMax,
+    { max: params.submissionsMax, room: transactions.room },
     (it) => SubmissionType.value_serializedSize(it),
     (it) => !("code" in applySubmission(state, it, context)),
   );
-  const body: Body = { ...empty, transactions, submissions };
-  const receipt: BlockReceipt = {
-    transactions: transactions.map((it) => transactionId(state.chain, it)),
-    submissions: submissions.map(nullifierOf),
-    epoch: endBlock(state, context),
+  const body: Body = { ...empty, transactions: transactions.taken, submissions: submissions.taken };
+  const receipt = yield* endSteps(state, body, context);
+  yield* eachStep(body.submissions, submissionContentRoot);
+  const header: Header = {
+    ...partial,
+    stateRoot: yield* rootSteps(state),
+    bodyRoot: bodyRoot(body),
   };
-  const header: Header = { ...partial, stateRoot: stateRoot(state), bodyRoot: bodyRoot(body) };
   return { state, receipt, block: { header, body } };
 }
+
+/** {@link buildSteps} all at once. */
+export const buildBlock = (parent: Parent, input: BuildInput, params: Params, score?: Scorer): Built =>
+  allAtOnce(buildSteps(parent, input, params, score));

@@ -51,13 +51,20 @@ async function open(t: TestContext, dir?: string) {
   const checked: [string, CheckVerdict][] = [];
   const events: FinalizedEvent[] = [];
   const verified = { answer: undefined as Fault | undefined, fail: 0, count: 0 };
-  const writes = { count: 0 };
+  /** Of anything but states. */
+  const writes = { count: 0, snapshots: [] as number[] };
+  /** What a state's write waits for, before it begins. */
+  const gate = { wait: Promise.resolve(), reached: 0 };
   const it = await openChain(chain.genesis, {
     store: {
       ...store,
-      write: (ops) => {
-        writes.count += 1;
-        return store.write(ops);
+      write: async (ops) => {
+        if (ops.some(({ kind }) => kind === "snapshot")) {
+          gate.reached += 1;
+          await gate.wait;
+          writes.snapshots.push(...ops.flatMap((it) => (it.kind === "snapshot" ? it.height : [])));
+        } else writes.count += 1;
+        await store.write(ops);
       },
     },
     verification: {
@@ -79,7 +86,7 @@ async function open(t: TestContext, dir?: string) {
     await store.close();
   };
   t.after(close);
-  return { chain: it, store, dir: path, checked, events, verified, writes, close };
+  return { chain: it, store, dir: path, checked, events, verified, writes, gate, close };
 }
 
 describe("a check", () => {
@@ -264,7 +271,7 @@ describe("a restart", () => {
       await node.chain.check(blockOf(it));
       assert.equal(await node.chain.finalize(finalization(it)), "done");
     }
-    assert.deepEqual(node.store.snapshotHeights(), [EPOCH, 2 * EPOCH]);
+    await until(() => node.store.snapshotHeights().at(-1) === 2 * EPOCH, "the state of the epoch's end");
     await node.close();
     const again = await open(t, node.dir);
     const final = again.chain.final();
@@ -298,6 +305,7 @@ describe("a restart", () => {
     const tip = playEpoch(chain, genesis);
     for (const it of pathOf(tip)) await node.chain.check(blockOf(it));
     await node.chain.finalize(finalization(tip));
+    await until(() => node.store.snapshotHeights().length > 0, "the state of the epoch's end");
     const wrong = genesis.state.serialize();
     await node.store.write([{ kind: "snapshot", height: Height(EPOCH), bytes: wrong }]);
     await node.close();
@@ -305,6 +313,98 @@ describe("a restart", () => {
       open(t, node.dir),
       (error) => error instanceof FaultError && error.code === "node/store-corrupt",
     );
+  });
+});
+
+describe("the state of an epoch's end", () => {
+  const path = pathOf(nextBlock(chain, playEpoch(chain, playEpoch(chain, playEpoch(chain, genesis)))));
+  const [tip] = path.slice(-1);
+  const linkAt = (height: number): Link => {
+    const link = path[height - 1];
+    assert.ok(link !== undefined);
+    return link;
+  };
+  type Opened = Awaited<ReturnType<typeof open>>;
+  const finalizeTo = async (node: Opened, height: number): Promise<void> => {
+    for (let at = node.chain.final().height + 1; at <= height; at++) {
+      assert.equal(await node.chain.check(blockOf(linkAt(at))), "valid");
+      assert.equal(await node.chain.finalize(finalization(linkAt(at))), "done");
+    }
+  };
+  /** One that is being written and does not come to an end. */
+  const halt = (node: Opened): (() => void) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    node.gate.wait = promise;
+    return resolve;
+  };
+
+  test("is not waited for by finality, and the next epoch's proof is there without it", async (t) => {
+    const node = await open(t);
+    const release = halt(node);
+    await finalizeTo(node, EPOCH + 3);
+    assert.equal(node.chain.final().height, EPOCH + 3);
+    assert.deepEqual(node.store.snapshotHeights(), []);
+    assert.ok(node.store.epochProof(0) !== undefined);
+    release();
+    await until(() => node.store.snapshotHeights().length > 0, "the state");
+    assert.deepEqual(node.store.snapshot(Height(EPOCH)), linkAt(EPOCH).state.serialize());
+  });
+
+  test("that a crash prevented costs a restart time and nothing else, and is written then", async (t) => {
+    const node = await open(t);
+    await finalizeTo(node, EPOCH);
+    await until(() => node.writes.snapshots.length === 1, "the first state");
+    halt(node);
+    await finalizeTo(node, 2 * EPOCH + 2);
+    // The process ends here: what waits is never written.
+    await node.close();
+    const again = await open(t, node.dir);
+    assert.deepEqual(again.chain.final().hash, linkAt(2 * EPOCH + 2).hash);
+    assert.deepEqual(stateRoot(again.chain.final().state), stateRoot(linkAt(2 * EPOCH + 2).state));
+    await until(() => again.store.snapshotHeights().length === 2, "the state that was missing");
+    assert.deepEqual(again.store.snapshotHeights(), [EPOCH, 2 * EPOCH]);
+    await again.close();
+    const last = await open(t, node.dir);
+    assert.deepEqual(last.chain.final().hash, linkAt(2 * EPOCH + 2).hash);
+    await finalizeTo(last, path.length);
+    assert.deepEqual(last.writes.snapshots.includes(2 * EPOCH), false, "it is there already");
+  });
+
+  test("is given up by a stop while it is being made, and finished while it is being written", async (t) => {
+    const node = await open(t);
+    await finalizeTo(node, EPOCH);
+    await node.close();
+    assert.deepEqual(node.writes.snapshots, [], "nothing is written after the stop");
+    const again = await open(t, node.dir);
+    await until(() => again.writes.snapshots.length === 1, "its write");
+    await again.close();
+    const last = await open(t, node.dir);
+    assert.deepEqual(last.store.snapshotHeights(), [EPOCH]);
+    assert.deepEqual(last.chain.final().hash, linkAt(EPOCH).hash);
+  });
+
+  test("that waits is replaced by the next one's", async (t) => {
+    const node = await open(t);
+    const release = halt(node);
+    await finalizeTo(node, EPOCH);
+    await until(() => node.gate.reached === 1, "the first end's write");
+    await finalizeTo(node, path.length);
+    release();
+    await until(() => node.store.snapshotHeights().at(-1) === 3 * EPOCH, "the newest state");
+    assert.deepEqual(node.writes.snapshots, [EPOCH, 3 * EPOCH]);
+  });
+
+  test("of runs that follow each other is the last one's alone", async (t) => {
+    const node = await open(t);
+    for (const end of [EPOCH, 2 * EPOCH, 3 * EPOCH]) {
+      const run = path.slice(end - EPOCH, end).map(blockOf);
+      assert.equal(await node.chain.importFinal(run, finalization(linkAt(end))), undefined);
+    }
+    await until(() => node.writes.snapshots.length > 0, "a pause of the runs");
+    assert.deepEqual(node.writes.snapshots, [3 * EPOCH]);
+    assert.ok([0, 1, 2].every((epoch) => node.store.epochProof(epoch) !== undefined));
+    assert.ok(tip !== undefined);
+    assert.equal(await node.chain.check(blockOf(tip)), "valid");
   });
 });
 

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { FaultError } from "../../../consensus/primitives/faults.ts";
+import { Height } from "../../../consensus/primitives/units.ts";
 import type { Block } from "../../../consensus/types/block.ts";
 import type { Certificate } from "../../../consensus/types/certificate.ts";
 import { VoteKind } from "../../../consensus/types/vote.ts";
@@ -87,7 +88,10 @@ export async function openNode(
   return { chain: node, store, dir: path, final, close };
 }
 
-/** A node that holds these blocks; each epoch's last is finalized directly, and so are those in `certified`. */
+/**
+ * A node that holds these blocks; each epoch's last is finalized directly, and so are those in `certified`. The
+ * states of the newest two epochs' ends are on its disk, as after consensus.
+ */
 export async function openSource(
   t: TestContext,
   chain: TestChain,
@@ -100,8 +104,14 @@ export async function openSource(
   for (const [i, link] of links.entries()) {
     if ((i + 1) % heights !== 0 && !certified.includes(i + 1) && i + 1 !== links.length) continue;
     const run = blocksOf(links.slice(from, i + 1));
-    assert.equal(await node.chain.importFinal(run, finalizationOf(chain, link)), undefined);
     from = i + 1;
+    if ((i + 1) % heights !== 0) {
+      assert.equal(await node.chain.importFinal(run, finalizationOf(chain, link)), undefined);
+      continue;
+    }
+    for (const block of run) assert.equal(await node.chain.check(block), "valid");
+    assert.equal(await node.chain.finalize(finalizationOf(chain, link)), "done");
+    await until(() => node.store.snapshotHeights().includes(Height(i + 1)), "the epoch's state");
   }
   return node;
 }
