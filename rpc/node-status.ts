@@ -7,6 +7,7 @@ export const MissedReason = z.enum([
   "late",
   "invalid",
   "missing parent",
+  "ahead of this clock",
   "skipped as inactive",
   "this node behind",
   "event loop lag",
