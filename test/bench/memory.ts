@@ -1,13 +1,25 @@
 /**
- * What memory the nodes of a devnet take, over an hour or `ZKP_BENCH_MINUTES`: four validators, the generated
- * data, three pods that prove in every epoch. Each node is asked every ten seconds, by `node_status`. Held
+ * What memory the nodes of a devnet take, over an hour or `ZKP_BENCH_MINUTES`: four validators, and three pods
+ * that prove in every epoch, on the generated data with every fourth label wrong: a model that is right about all
+ * rows leaves nothing to prove. Each node is asked every ten seconds, by `node_status`. Held
  * against testing.md: flat, and at most 300 MB. Called by main.ts, only by name; progress is on stderr.
  */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FaultError, invariant } from "../../consensus/primitives/faults.ts";
 import { PARAMS } from "../../consensus/primitives/params.ts";
+import { SLICE_ROWS } from "../../consensus/types/transaction.ts";
+import { generatedTable } from "../../devnet/data.ts";
 import { type Devnet, startDevnet } from "../../devnet/devnet.ts";
-import { DEFAULTS } from "../../devnet/options.ts";
+import {
+  type ChainOptions,
+  DEFAULTS,
+  GENERATED_SEED,
+  GENERATED_TEST_ROWS,
+  shapeForColumns,
+} from "../../devnet/options.ts";
 import type { Figure } from "./figure.ts";
 
 const MINUTES = Number(process.env.ZKP_BENCH_MINUTES ?? 60);
@@ -26,13 +38,20 @@ type Sample = {
 };
 
 /** A task for the whole time: as many rounds as there will be epochs, and batches that nobody uses up. */
-function endlessTask(): { holdoutSlices: number; batchesPerPod: number } {
+async function endlessTask(dir: string): Promise<ChainOptions> {
   const epochMs = Number(PARAMS.epochHeights.dev * PARAMS.blockIntervalMs.dev);
   const rounds = Math.ceil((MINUTES * MINUTE_MS) / epochMs) + 8;
-  return {
-    holdoutSlices: rounds * Number(PARAMS.slicesPerRound.dev),
-    batchesPerPod: Math.max(DEFAULTS.batchesPerPod, Math.ceil(rounds / Number(PARAMS.batchReuseMax.dev))),
-  };
+  const { pods, features, batchesPerPod: least } = DEFAULTS;
+  const holdoutSlices = rounds * Number(PARAMS.slicesPerRound.dev);
+  const batchesPerPod = Math.max(least, Math.ceil(rounds / Number(PARAMS.batchReuseMax.dev)));
+  const count =
+    pods * batchesPerPod * shapeForColumns(features).rows + holdoutSlices * SLICE_ROWS + GENERATED_TEST_ROWS;
+  const { rows, labels } = generatedTable({ seed: GENERATED_SEED, rows: count, features });
+  const lines = rows.map((row, i) => [...row, i % 4 === 0 ? 1 - (labels[i] ?? 0) : labels[i]].join());
+  const file = join(dir, "table.csv");
+  await writeFile(file, lines.join("\n"));
+  const table = { file, label: String(features), positive: "1", ignore: [] };
+  return { table, holdoutSlices, batchesPerPod };
 }
 
 async function sampled(devnet: Devnet): Promise<Sample[][]> {
@@ -90,7 +109,8 @@ function growth(samples: readonly Sample[]): number {
 const most = (values: readonly number[]): number => Math.max(...values);
 
 export async function* bench(): AsyncGenerator<Figure> {
-  const devnet = await startDevnet({ ...endlessTask(), rpcPort: 0 });
+  const dir = await mkdtemp(join(tmpdir(), "zkp-bench-memory-"));
+  const devnet = await startDevnet({ ...(await endlessTask(dir)), rpcPort: 0 });
   try {
     const nodes = await sampled(devnet);
     const { proofs, restarts, height } = await devnet.summary();
@@ -129,5 +149,6 @@ export async function* bench(): AsyncGenerator<Figure> {
     yield { name: "memory: blocks meanwhile", value: height, unit: "blocks" };
   } finally {
     await devnet.stop();
+    await rm(dir, { recursive: true });
   }
 }
