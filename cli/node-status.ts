@@ -12,7 +12,7 @@ const EXAMPLES = `Examples:
 export function addNodeStatus(node: Command, signal: AbortSignal): void {
   node
     .command("status")
-    .description("signer, peers, queues, and why it missed views")
+    .description("signer, peers, queues, memory, and why it missed views")
     .addHelpText("before", EXAMPLES)
     .action(async (_: unknown, command: Command) => {
       const globals = globalsOf(command);
@@ -22,7 +22,7 @@ export function addNodeStatus(node: Command, signal: AbortSignal): void {
 }
 
 export function describeNode(status: NodeStatus): string {
-  const { validators, queues, lag, peers, missed } = status;
+  const { validators, queues, lag, memory, peers, missed } = status;
   const { gossip } = queues;
   const dropped = peers.reduce((sum, { dropped: it }) => sum + it.votes + it.blocks + it.sync, 0);
   return [
@@ -38,6 +38,7 @@ export function describeNode(status: NodeStatus): string {
     `waiting: ${queues.inputs} inputs (${queues.inputsDropped} dropped), ${queues.transactions} transactions, ${queues.submissions} proofs, ${queues.evidence} evidence`,
     `gossip: ${gossip.undecided} undecided, ${gossip.unheard} not looked at, ${gossip.late} judged too late`,
     `event loop late by ${lag.p50Ms} ms (p50), ${lag.p99Ms} ms (p99), ${lag.maxMs} ms (most)`,
+    `memory: ${megabytes(memory.rssBytes)} MB, of which heap ${megabytes(memory.heapUsedBytes)}, buffers ${megabytes(memory.externalBytes)}`,
     missed.length === 0 ? "no view missed since it started" : `missed views, the last ${missed.length}:`,
     ...missed.map(
       ({ epoch, view, proposer, reason, fault }) =>
@@ -46,6 +47,7 @@ export function describeNode(status: NodeStatus): string {
   ].join("\n");
 }
 
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
 const ROLE_WIDTH = "validator without seat".length;
 const roleText = ({ role, position }: Pick<NodeStatus, "role" | "position">): string =>
   position === undefined ? role : `${role} ${position}`;

@@ -1,8 +1,8 @@
 /** `zkp node start` (and, in files of their own, `init`, `status` and `clear-halt`): runs node/main.ts in a process of its own, so that it is the same however it is started. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
+import { nodeArgs } from "../node/process.ts";
 import { addClearHalt } from "./node-halt.ts";
 import { addNodeInit } from "./node-init.ts";
 import { addNodeStatus } from "./node-status.ts";
@@ -22,8 +22,7 @@ export function addNode(program: Command, signal: AbortSignal): void {
     .addHelpText("before", EXAMPLES)
     .addOption(new Option("--dir <dir>", "the node's folder").env("ZKP_DIR").makeOptionMandatory())
     .action(async ({ dir }: { readonly dir: string }) => {
-      const script = fileURLToPath(new URL("../node/main.ts", import.meta.url));
-      const child = spawn(process.execPath, [script, "--dir", dir], { stdio: "inherit" });
+      const child = spawn(process.execPath, nodeArgs(dir), { stdio: "inherit" });
       const onAbort = (): void => {
         child.kill("SIGTERM");
       };

@@ -3,8 +3,9 @@
  * in a file of its own. Flag > environment (ZKP_…) > default; stdout is data, stderr is for people.
  */
 import { Command, CommanderError, Option } from "commander";
+import { EXIT } from "../node/exit.ts";
 import { addDevnet } from "./devnet.ts";
-import { EXIT, errorText, exitCodeOf } from "./exit.ts";
+import { commandExitCode, errorText } from "./exit.ts";
 import { addGenesis } from "./genesis.ts";
 import { addNode } from "./node.ts";
 import { addPod } from "./pod.ts";
@@ -64,7 +65,7 @@ export async function main(args: readonly string[]): Promise<void> {
     await createProgram(stopping.signal).parseAsync([...args], { from: "user" });
     process.exitCode = EXIT.ok;
   } catch (error) {
-    process.exitCode = stopping.signal.aborted ? EXIT.ok : exitCodeOf(error);
+    process.exitCode = stopping.signal.aborted ? EXIT.ok : commandExitCode(error);
     // commander has printed its own; what a signal interrupted is no error
     if (!(error instanceof CommanderError) && !stopping.signal.aborted)
       process.stderr.write(`${errorText(error, verbose)}\n`);

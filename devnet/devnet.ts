@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { FaultError } from "../consensus/primitives/faults.ts";
 import { loadKey } from "../node/keys.ts";
+import { nodeArgs } from "../node/process.ts";
 import { accountFromSeed } from "../pod/account.ts";
 import { type Client, createClient } from "../pod/client.ts";
 import type { PodEvent } from "../pod/events.ts";
@@ -102,7 +103,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     const nodes = info.nodes.map(({ name, dir: folder }) =>
       createChild({
         name,
-        args: ["node/main.ts", "--dir", folder],
+        args: nodeArgs(folder),
         onLine: () => undefined,
         onCrash: (crash) => {
           crashes.set(name, crash);

@@ -2,20 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type FaultCode, FaultError } from "../consensus/primitives/faults.ts";
+import { FaultError } from "../consensus/primitives/faults.ts";
 import { parseGenesis } from "../genesis/document.ts";
 import { loadConfig } from "./config.ts";
+import { EXIT, exitCodeOf } from "./exit.ts";
 import { createLogger } from "./log.ts";
 import { type NodeComponents, startNode } from "./node.ts";
-
-const IN_USE: ReadonlySet<FaultCode> = new Set(["node/port-in-use", "node/store-locked", "node/key-in-use"]);
-
-/** Exit codes of the command line: 1 a bug, 3 configuration, key or genesis, 7 port or lock in use. */
-export function exitCodeOf(error: unknown): number {
-  if (!(error instanceof FaultError)) return 1;
-  if (IN_USE.has(error.code)) return 7;
-  return /^(config|genesis|key|node)\//.test(error.code) ? 3 : 1;
-}
 
 /** Runs until a signal. `components` replace those that a node has by itself. */
 export async function runNode(
@@ -41,11 +33,11 @@ if (import.meta.main) {
   const { values } = parseArgs({ options: { dir: { type: "string" } } });
   if (values.dir === undefined) {
     process.stderr.write("usage: node node/main.ts --dir DIR\n");
-    process.exit(2);
+    process.exit(EXIT.usage);
   }
   try {
     await runNode(values.dir);
-    process.exit(0);
+    process.exit(EXIT.ok);
   } catch (error) {
     process.stderr.write(
       `${error instanceof Error ? (error instanceof FaultError ? error.message : error.stack) : String(error)}\n`,

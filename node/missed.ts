@@ -32,6 +32,8 @@ export type Circumstances = {
   readonly lagMaxMs: number;
   /** Final blocks were being taken from others. */
   readonly catchingUp: boolean;
+  /** The block that was waited for has a timestamp that this machine's clock does not admit yet. */
+  readonly aheadOfClock: boolean;
 };
 
 const REASONS: Readonly<Record<EngineReason, MissedReason>> = {
@@ -46,13 +48,15 @@ const REASONS: Readonly<Record<EngineReason, MissedReason>> = {
 
 /**
  * `passed` is a view that others ended before this node got there. An invalid block is invalid however
- * slow this machine is, and a proposer that a quorum did without was silent; all else may be its own fault.
+ * slow this machine is, a proposer that a quorum did without was silent, and what is stamped ahead of the clock
+ * waits on a fast machine too; all else may be its own fault.
  */
 export function reasonOf(
   reason: EngineReason | "passed",
-  { lagMs, lagMaxMs, catchingUp }: Circumstances,
+  { lagMs, lagMaxMs, catchingUp, aheadOfClock }: Circumstances,
 ): MissedReason {
   if (reason === "invalid" || reason === "inactive-proposer") return REASONS[reason];
+  if (reason === "missing-parent" && aheadOfClock) return "ahead of this clock";
   if (lagMs > lagMaxMs) return "event loop lag";
   if (catchingUp || reason === "passed") return "this node behind";
   return REASONS[reason];
@@ -64,7 +68,7 @@ type MissedReport = Extract<Report, { kind: "missed-view" }>;
 export type MissedComponents = {
   readonly lag: Pick<Lag, "worstSince">;
   wasBehindSince(sinceMs: number): boolean;
-  readonly chain: Pick<Chain, "refusalOf">;
+  readonly chain: Pick<Chain, "refusalOf" | "params">;
   readonly log: Log;
 };
 
@@ -77,13 +81,14 @@ export function createMissedViews({ lagMaxMs }: { readonly lagMaxMs: number }, c
     set: ValidatorSet,
     view: View,
     cause: Parameters<typeof reasonOf>[0],
-    blockHash?: Uint8Array,
+    { blockHash, timestampMs = 0 }: Pick<MissedReport, "blockHash" | "timestampMs"> = {},
   ): void => {
     const { sinceMs } = current;
     const reason = reasonOf(cause, {
       lagMs: lag.worstSince(sinceMs),
       lagMaxMs,
       catchingUp: wasBehindSince(sinceMs),
+      aheadOfClock: timestampMs > Date.now() + Number(chain.params.timestampAheadMs),
     });
     const fault = blockHash === undefined ? undefined : chain.refusalOf(blockHash);
     const proposer = proposerOf(set, view);
@@ -103,8 +108,7 @@ export function createMissedViews({ lagMaxMs }: { readonly lagMaxMs: number }, c
       current = { view, sinceMs: performance.now() };
     },
     /** The own vote for the view was nullify. */
-    missed: (set: ValidatorSet, { view, reason, blockHash }: MissedReport): void =>
-      add(set, view, reason, blockHash),
+    missed: (set: ValidatorSet, it: MissedReport): void => add(set, it.view, it.reason, it),
     /** The newest {@link MISSED_MAX}, oldest first. */
     all: (): readonly MissedView[] => [...newest],
   };

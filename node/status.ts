@@ -41,6 +41,7 @@ export function nodeStatus(name: string, components: StatusComponents): NodeStat
     return blsKey !== undefined && components.isValidator(blsKey) ? "validator without seat" : "follower";
   };
   const phase = catchUp.phase();
+  const { rss, heapUsed, external } = process.memoryUsage();
   return {
     name,
     role: roleOf(self, components.signer?.blsKey),
@@ -76,6 +77,7 @@ export function nodeStatus(name: string, components: StatusComponents): NodeStat
       gossip: network.gossip(),
     },
     lag: lag.summary(),
+    memory: { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external },
     missed: status.missed.map(({ epoch, view, proposer, reason, fault }) => ({
       epoch: String(epoch),
       view: String(view),

@@ -7,6 +7,7 @@ export const MissedReason = z.enum([
   "late",
   "invalid",
   "missing parent",
+  "ahead of this clock",
   "skipped as inactive",
   "this node behind",
   "event loop lag",
@@ -98,6 +99,8 @@ export const NodeStatus = z.object({
   }),
   /** Delay of the event loop in the last minute or two. */
   lag: z.object({ p50Ms: Milliseconds, p99Ms: Milliseconds, maxMs: Milliseconds }),
+  /** Of the whole process, of the main thread's heap, and of what lies outside of heaps: buffers, WebAssembly. */
+  memory: z.object({ rssBytes: Count, heapUsedBytes: Count, externalBytes: Count }),
   /** The newest views, at most 32, in which this node did not vote for a block; oldest first. */
   missed: z.array(
     z.object({

@@ -9,7 +9,9 @@ import { type Core, report } from "./core.ts";
 import type { Report } from "./protocol.ts";
 import { mayFinalize, mayNotarize, mayNullify } from "./rules.ts";
 
-export type Missed = Extract<Report, { kind: "missed-view" }>["reason"];
+type MissedReport = Extract<Report, { kind: "missed-view" }>;
+/** Why a view is missed, and which block it was about. */
+export type Missed = Pick<MissedReport, "reason" | "blockHash" | "timestampMs">;
 
 /** Whether this engine signs at all. */
 export const signs = ({ options, halted, finished }: Core): boolean =>
@@ -25,13 +27,12 @@ export function notarize(core: Core, subject: Subject, proposal?: Omit<Proposal,
 }
 
 /** L: casts nullify in the current view, or does nothing if it may not. */
-export function nullify(core: Core, reason: Missed, blockHash?: Uint8Array): void {
+export function nullify(core: Core, missed: Missed): void {
   const { own } = core.views.at(core.view);
   if (!signs(core) || own.nullify || !mayNullify(own)) return;
   own.nullify = true;
   core.effects.push({ kind: "vote", subject: nullifySubject(core.options.set.epoch, core.view) });
-  const missed = { kind: "missed-view", view: core.view, reason } as const;
-  report(core, blockHash === undefined ? missed : { ...missed, blockHash });
+  report(core, { kind: "missed-view", view: core.view, ...missed });
   core.proposalDeadlineMs = core.notarizationDeadlineMs = Number.POSITIVE_INFINITY;
   core.retryMs = core.nowMs + core.options.timeouts.retryMs;
 }

@@ -155,7 +155,7 @@ export function judgeCandidate(core: Core): void {
   const known = core.blocks.get(subject.blockHash);
   const below = subject.parentView < core.finalizedView; // N3: not below the last finalized view
   if (candidate.invalid || below || known?.verdict === "invalid") {
-    nullify(core, "invalid", subject.blockHash);
+    nullify(core, { reason: "invalid", blockHash: subject.blockHash });
     return;
   }
   const again = header.view !== subject.view;

@@ -90,7 +90,7 @@ export function takeBuilt(core: Core, view: View, block: Block | undefined): voi
   if (view !== core.view || state === undefined || !state.building || !mayNotarize(state.own) || !signs(core))
     return;
   if (block === undefined) {
-    nullify(core, "build-failed");
+    nullify(core, { reason: "build-failed" });
     return;
   }
   // An answer to another epoch's engine: its view means nothing here.

@@ -53,6 +53,8 @@ export type Report =
         | "build-failed";
       /** The block that is invalid. */
       readonly blockHash?: Uint8Array;
+      /** With "missing-parent": the timestamp of the block that was waited for, if it is here. */
+      readonly timestampMs?: number;
     }
   /**
    * Two verified certificates of one view that exclude each other: a third of the weight is Byzantine.

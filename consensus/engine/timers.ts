@@ -32,10 +32,16 @@ export function takeTick(core: Core): void {
 /** Why the view came to nothing, as far as it can be seen from here. */
 function missedBecause(core: Core): Missed {
   const state = core.views.peek(core.view);
-  if (state?.own.notarize !== undefined) return "late";
-  if (state?.candidate !== undefined) return "missing-parent";
-  if (proposerOf(core.options.set, core.view) !== core.options.self) return "no-proposal";
-  return state?.building === true ? "build-failed" : "missing-parent";
+  if (state?.own.notarize !== undefined) return { reason: "late" };
+  if (state?.candidate === undefined) {
+    if (proposerOf(core.options.set, core.view) !== core.options.self) return { reason: "no-proposal" };
+    if (state?.building === true) return { reason: "build-failed" };
+  }
+  // The other's block, or in the own turn its parent: this or something below it is not here, or not yet its time.
+  const parent = core.views.parentBelow(core.view)?.subject;
+  const header = state?.candidate?.header ?? (parent && core.blocks.get(parent.blockHash)?.header);
+  const reason = "missing-parent";
+  return header === undefined ? { reason } : { reason, timestampMs: header.timestampMs };
 }
 
 function giveUp(core: Core): void {
@@ -73,5 +79,5 @@ export function skipInactive(core: Core): void {
   const heard = set.members
     .map((_, position) => position)
     .filter((it) => it === self || (core.heardMs[it] ?? 0) > since);
-  if (weightOf(set, heard) >= set.quorum) nullify(core, "inactive-proposer");
+  if (weightOf(set, heard) >= set.quorum) nullify(core, { reason: "inactive-proposer" });
 }

@@ -58,7 +58,7 @@ export function takeVote(core: Core, vote: Vote, from: number | undefined, verif
   if (added.kind === "conflict")
     report(core, { kind: "equivocation", first: added.first, second: added.second });
   if (added.kind !== "counted") return;
-  if (from !== undefined && gaveUp(core, vote)) nullify(core, "no-proposal");
+  if (from !== undefined && gaveUp(core, vote)) nullify(core, { reason: "no-proposal" });
   const settled =
     subject.view <= core.finalizedView || heldAs(views.peek(subject.view), subject) !== undefined;
   if (settled || added.weight < options.set.quorum) return;

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { BATCH_MAX, createBatchVerifier } from "../../circuits/batch/verifier.ts";
 import { invariant } from "../../consensus/primitives/faults.ts";
 import { type Child, createChild } from "../../devnet/child.ts";
+import { nodeArgs } from "../../node/process.ts";
 import { createClient } from "../../pod/client.ts";
 import { waitFor } from "../../pod/wait.ts";
 import { circuitFor } from "../circuits/proofs.ts";
@@ -80,7 +81,7 @@ async function run(dir: string): Promise<Run> {
   const children = nodes.map(({ name, dir: folder }, i) =>
     createChild({
       name,
-      args: [...profileOf(i), "--import", WATCH, "node/main.ts", "--dir", folder],
+      args: [...profileOf(i), "--import", WATCH, ...nodeArgs(folder)],
       onLine: (line) => {
         const { watched: it } = JSON.parse(line) as { watched?: Watched };
         if (it !== undefined) watched[i]?.push(it);

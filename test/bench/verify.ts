@@ -1,7 +1,10 @@
 /**
- * What verifying a proof costs, from its 128 bytes: the batch verifier beside snarkjs, on one core and on all.
+ * What verifying a proof costs, from its 128 bytes: the batch verifier beside snarkjs, on one core and on all. On
+ * all cores the workers stand beside processes that share nothing: what those lose is the machine's.
  */
 
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { buildBn128 } from "ffjavascript";
 import { groth16 } from "snarkjs";
@@ -15,7 +18,9 @@ import { type Figure, inTurns, timed } from "./figure.ts";
 const ROUNDS = 15;
 const SNARKJS_PROOFS = 8;
 const POOL_PROOFS = 2048;
-const POOL_ROUNDS = 5;
+const POOL_ROUNDS = 15;
+const PROCESS_MS = 400;
+const PROCESS = new URL("./verify-process-worker.ts", import.meta.url);
 
 async function* batchFigures(jobs: readonly VerifyJob[]): AsyncGenerator<Figure> {
   const verifier = await createBatchVerifier();
@@ -86,26 +91,46 @@ async function* batchFigures(jobs: readonly VerifyJob[]): AsyncGenerator<Figure>
   }
 }
 
-/** Through createVerifier: messages, threads and all. */
+/** Through createVerifier, messages, threads and all; and in processes that verify at the same time. */
 async function* poolFigures(jobs: readonly VerifyJob[]): AsyncGenerator<Figure> {
   const many = Array.from({ length: POOL_PROOFS }, (_, i) => jobs[i % jobs.length] as VerifyJob);
   const cores = availableParallelism();
   const [one, all] = [createVerifier({ workers: 1 }), createVerifier({ workers: cores })];
   const run = (verifier: typeof one) => (): Promise<number> => timed(() => verifier.verify(many));
-  const times = await inTurns(POOL_ROUNDS, { one: run(one), all: run(all) });
+  const processes = Array.from({ length: cores }, () => fork(PROCESS));
+  await Promise.all(processes.map(answerOf));
+  /** As many proofs in milliseconds, by what all reach in the same time: who is done early must not idle. */
+  const runApart = (them: readonly ChildProcess[]) => async (): Promise<number> => {
+    for (const child of them) child.send(PROCESS_MS);
+    const rates = await Promise.all(them.map(answerOf));
+    return POOL_PROOFS / rates.reduce((sum, it) => sum + it, 0);
+  };
+  const times = await inTurns(POOL_ROUNDS, {
+    one: run(one),
+    all: run(all),
+    alone: runApart(processes.slice(0, 1)),
+    together: runApart(processes),
+  });
+  for (const child of processes) child.kill();
   const before = process.cpuUsage();
   await run(all)();
   const { user, system } = process.cpuUsage(before);
   await Promise.all([one.stop(), all.stop()]);
   const rate = (ms: number): number => (1000 * POOL_PROOFS) / ms;
-  yield { name: "verify: a worker, proofs a second", value: rate(times.one), unit: "proofs/s" };
-  yield {
-    name: `verify: ${cores} workers, proofs a second`,
-    value: rate(times.all),
+  const figure = (name: string, ms: number, against?: readonly [string, number]): Figure => ({
+    name: `verify: ${name}, proofs a second`,
+    value: rate(ms),
     unit: "proofs/s",
-    ratio: times.one / times.all,
-    against: "one worker",
-  };
+    ...(against === undefined ? {} : { against: against[0], ratio: against[1] / ms }),
+  });
+  yield figure("a worker", times.one);
+  yield figure(`${cores} workers`, times.all, ["one worker", times.one]);
+  yield figure("a process that does nothing else", times.alone);
+  yield figure(`${cores} processes that share nothing`, times.together, ["one of them alone", times.alone]);
+  yield figure(`${cores} workers again`, times.all, [
+    `${cores} processes that share nothing`,
+    times.together,
+  ]);
   // Where others use the machine too, this says whether the threads stand in each other's way.
   const cpuMs = (user + system) / 1000 / POOL_PROOFS;
   yield {
@@ -113,6 +138,22 @@ async function* poolFigures(jobs: readonly VerifyJob[]): AsyncGenerator<Figure> 
     value: cpuMs,
     unit: "ms/proof",
   };
+}
+
+/** The next message of a process; its end is an error. */
+async function answerOf(child: ChildProcess): Promise<number> {
+  const answered = new AbortController();
+  const ended = once(child, "exit", { signal: answered.signal });
+  ended.catch(() => undefined);
+  try {
+    const [answer]: unknown[] = await Promise.race([
+      once(child, "message"),
+      ended.then(([code]) => Promise.reject(new Error(`a process of the bench ended with ${code}`))),
+    ]);
+    return Number(answer);
+  } finally {
+    answered.abort();
+  }
 }
 
 export async function* bench(): AsyncGenerator<Figure> {

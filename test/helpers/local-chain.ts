@@ -5,7 +5,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { toHex } from "../../consensus/primitives/bytes.ts";
 import type { ParamName } from "../../consensus/primitives/params.ts";
 import { zkp } from "../../consensus/primitives/units.ts";
@@ -17,11 +16,10 @@ import { anyPorts } from "../../devnet/ports.ts";
 import { GenesisDocument } from "../../genesis/document.ts";
 import { chainTag } from "../../genesis/state.ts";
 import { blsSecretKey, createKey, devKey, type Key, libp2pKey, peerIdOf, saveKey } from "../../node/keys.ts";
+import { nodeArgs } from "../../node/process.ts";
 import { type Client, createClient } from "../../pod/client.ts";
 import { waitFor } from "../../pod/wait.ts";
 import { createGate, type Gate } from "./gate.ts";
-
-const MAIN = fileURLToPath(new URL("../../node/main.ts", import.meta.url));
 
 export type LocalChainOptions = {
   readonly chainId: string;
@@ -129,10 +127,10 @@ export async function createLocalChain(options: LocalChainOptions) {
     /** How nodes ended by themselves. */
     crashes,
     /** The process of node-i, started. Folders beyond the genesis validators are the caller's to make. */
-    start(i: number, { entry = MAIN, args = [], onLine, onEnd }: StartOptions = {}): Child {
+    start(i: number, { entry, args = [], onLine, onEnd }: StartOptions = {}): Child {
       const child = createChild({
         name: `node-${i}`,
-        args: [entry, "--dir", dirOf(i), ...args],
+        args: [...nodeArgs(dirOf(i), entry), ...args],
         onLine: onLine ?? (() => undefined),
         onCrash({ name, how, errors }) {
           if (onEnd === undefined) crashes.push(`${name} ${how} ${errors}`);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Effect, Report } from "../../../consensus/engine/protocol.ts";
 import { growth } from "../../../consensus/engine/rules.ts";
 import type { Proposal } from "../../../consensus/types/block.ts";
 import {
@@ -35,6 +36,25 @@ test("without a proposal the view is given up at the first deadline, with one at
   const one = make(1);
   withOne.engine.step({ kind: "proposal", proposal: propose(one), from: proposer(1) }, 0);
   assert.equal(withOne.engine.deadline, TIMEOUTS.notarizationMs);
+});
+
+const missedIn = (effects: readonly Effect[]): readonly Report[] =>
+  effects.flatMap((it) => (it.kind === "report" && it.report.kind === "missed-view" ? [it.report] : []));
+
+test("A view given up for a block that waits names its timestamp: the other's, in the own turn the parent's", () => {
+  const others = bench(bystander(1));
+  const one = make(1);
+  others.proposal(propose(one));
+  others.checked(one, "pending");
+  const report = { kind: "missed-view", reason: "missing-parent", timestampMs: one.block.header.timestampMs };
+  assert.deepEqual(missedIn(others.tick()), [{ ...report, view: 1 }]);
+
+  const own = bench(proposer(2));
+  own.proposal(propose(one));
+  own.checked(one, "pending");
+  own.certificate(certificate(one.subject));
+  assert.equal(own.engine.view, 2);
+  assert.deepEqual(missedIn(own.tick()), [{ ...report, view: 2 }]);
 });
 
 test("Inactive proposer: one that was silent for long while a quorum spoke is skipped at once", () => {

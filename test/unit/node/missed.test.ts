@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { resolveParams } from "../../../consensus/primitives/params.ts";
 import { Epoch, ValidatorIndex, View } from "../../../consensus/primitives/units.ts";
 import { proposerOf } from "../../../consensus/types/validator-set.ts";
 import { createLag } from "../../../node/lag.ts";
@@ -9,7 +10,8 @@ import { heaviestOf, signerState } from "../../../node/status.ts";
 import { MissedReason } from "../../../rpc/node-status.ts";
 import { bytes, until } from "./samples.ts";
 
-const calm = { lagMs: 0, lagMaxMs: 250, catchingUp: false };
+const DEV = resolveParams("dev");
+const calm = { lagMs: 0, lagMaxMs: 250, catchingUp: false, aheadOfClock: false };
 const ENGINE = [
   "no-proposal",
   "late",
@@ -24,7 +26,8 @@ test("on a calm machine the engine's reason is the operator's", () => {
     ENGINE.map((reason) => reasonOf(reason, calm)),
     ["no proposal", "late", "invalid", "missing parent", "skipped as inactive", "no proposal"],
   );
-  const all = [...ENGINE.map((reason) => reasonOf(reason, calm)), "this node behind", "event loop lag"];
+  const elsewhere = ["this node behind", "event loop lag", "ahead of this clock"];
+  const all = [...ENGINE.map((reason) => reasonOf(reason, calm)), ...elsewhere];
   assert.deepEqual([...new Set(all)].sort(), [...MissedReason.options].sort());
 });
 
@@ -40,7 +43,7 @@ test("a slow event loop explains a missed view above a quarter of the timeout, n
 });
 
 test("an invalid block and a silent proposer are not excused by this machine", () => {
-  const busy = { lagMs: 9_000, lagMaxMs: 250, catchingUp: true };
+  const busy = { lagMs: 9_000, lagMaxMs: 250, catchingUp: true, aheadOfClock: true };
   assert.equal(reasonOf("invalid", busy), "invalid");
   assert.equal(reasonOf("inactive-proposer", busy), "skipped as inactive");
 });
@@ -59,7 +62,7 @@ const create = () =>
     {
       lag: { worstSince: () => 0 },
       wasBehindSince: () => false,
-      chain: { refusalOf: (hash) => (hash[0] === 4 ? REFUSAL : undefined) },
+      chain: { refusalOf: (hash) => (hash[0] === 4 ? REFUSAL : undefined), params: DEV },
       log: silentLog,
     },
   );
@@ -73,6 +76,27 @@ test("a missed view names its proposer, and an invalid block its fault", () => {
   assert.deepEqual(missed.all(), [
     { epoch: 2, view: 5, proposer: proposerOf(SET, View(5)), reason: "invalid", fault: REFUSAL },
   ]);
+});
+
+test("a block stamped further ahead of the clock than allowed is why its view was missed, one within is not", () => {
+  const missed = create();
+  const allowedMs = Number(DEV.timestampAheadMs);
+  for (const [view, aheadMs] of [
+    [5, allowedMs + 60_000],
+    [6, allowedMs - 60_000],
+  ] as const) {
+    const timestampMs = Date.now() + aheadMs;
+    missed.missed(SET, { kind: "missed-view", view: View(view), reason: "missing-parent", timestampMs });
+  }
+  missed.missed(SET, { kind: "missed-view", view: View(7), reason: "missing-parent" });
+  assert.deepEqual(
+    missed.all().map(({ reason }) => reason),
+    ["ahead of this clock", "missing parent", "missing parent"],
+  );
+  assert.equal(
+    reasonOf("missing-parent", { ...calm, lagMs: 9_000, aheadOfClock: true }),
+    "ahead of this clock",
+  );
 });
 
 test("views that are jumped over are missed, but not by a follower, nor by a restart", () => {
