@@ -52,3 +52,6 @@ export async function inTurns<Name extends string>(
   }
   return Object.fromEntries(names.map((name) => [name, median(times[name])])) as Record<Name, number>;
 }
+
+/** How often delays of an event loop are looked at. */
+export const PROBE_MS = 10;

@@ -7,6 +7,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { BATCH_MAX, createBatchVerifier } from "../../circuits/batch/verifier.ts";
 import { invariant } from "../../consensus/primitives/faults.ts";
 import { type Child, createChild } from "../../devnet/child.ts";
@@ -16,7 +17,7 @@ import { waitFor } from "../../pod/wait.ts";
 import { circuitFor } from "../circuits/proofs.ts";
 import { createForge } from "../helpers/forge.ts";
 import type { CrowdEpoch } from "./crowd-worker.ts";
-import { type Figure, median, timed } from "./figure.ts";
+import { type Figure, median, PROBE_MS, timed } from "./figure.ts";
 import { type BenchNode, createFolders, SHAPE, VALIDATORS } from "./throughput-chain.ts";
 import type { Watched } from "./watch-worker.ts";
 
@@ -70,6 +71,8 @@ type Run = {
   /** Of all nodes: gossip that found no place, and that was judged too late to be passed on. */
   readonly unheard: number;
   readonly late: number;
+  /** The longest delay of the event loop of a process that has next to nothing to do beside them: this one. */
+  readonly bystanderMs: number;
 };
 
 async function run(dir: string): Promise<Run> {
@@ -89,12 +92,16 @@ async function run(dir: string): Promise<Run> {
       onCrash: fail,
     }),
   );
+  const bystander = monitorEventLoopDelay({ resolution: PROBE_MS });
   const epochs: CrowdEpoch[] = [];
   const { promise: crowdDone, resolve: onCrowdDone } = Promise.withResolvers<void>();
   const crowd: Child = createChild({
     name: "crowd",
     args: [CROWD, dir, String(EPOCHS), ...nodes.map(({ rpc }) => rpc)],
-    onLine: (line) => epochs.push((JSON.parse(line) as { crowd: CrowdEpoch }).crowd),
+    onLine: (line) => {
+      epochs.push((JSON.parse(line) as { crowd: CrowdEpoch }).crowd);
+      bystander.enable();
+    },
     mayEnd: () => true,
     onEnd: () => onCrowdDone(),
     onCrash: fail,
@@ -116,6 +123,7 @@ async function run(dir: string): Promise<Run> {
     const tooLong = setTimeout(() => onCrowdDone(), CROWD_MS);
     await crowdDone;
     clearTimeout(tooLong);
+    bystander.disable();
     // Until the last epoch is settled too: its boundary block belongs to the load.
     const settled = async (): Promise<true | undefined> =>
       Number((await client.call("chain_status", {})).epoch) >= EPOCHS ? true : undefined;
@@ -131,7 +139,8 @@ async function run(dir: string): Promise<Run> {
     const sumOf = (what: "unheard" | "late"): number =>
       statuses.reduce((sum, { queues }) => sum + queues.gossip[what], 0);
     const [unheard, late] = [sumOf("unheard"), sumOf("late")];
-    return { epochs, watched, finalMs, blocks, epochHeights, unheard, late };
+    const bystanderMs = Math.max(0, bystander.max / 1e6 - PROBE_MS);
+    return { epochs, watched, finalMs, blocks, epochHeights, unheard, late, bystanderMs };
   } finally {
     await crowd.stop();
     await Promise.all(children.map((child) => child.stop()));
@@ -167,7 +176,7 @@ function between(watched: readonly Watched[], fromMs: number, toMs: number, of: 
 }
 
 function* figures(
-  { epochs, watched, finalMs, blocks, epochHeights, unheard, late }: Run,
+  { epochs, watched, finalMs, blocks, epochHeights, unheard, late, bystanderMs }: Run,
   perProof: PerProof,
 ): Generator<Figure> {
   const heightOf = new Map(
@@ -233,6 +242,12 @@ function* figures(
     yield { name: name(`finality of ${what}, p50`), value: quantile(times, 0.5), unit: "ms" };
     yield { name: name(`finality of ${what}, worst`), value: Math.max(0, ...times), unit: "ms" };
   }
+  // What waiting for a core alone comes to on this machine: more threads than cores want to run.
+  yield {
+    name: name("an idle process beside them: longest delay of the event loop"),
+    value: bystanderMs,
+    unit: "ms",
+  };
   const since = watched.map((some) => some.filter(({ timeMs }) => timeMs >= from));
   for (const [node, some] of since.entries()) {
     const delay = Math.max(0, ...some.map(({ delayMs }) => delayMs));

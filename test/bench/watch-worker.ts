@@ -5,8 +5,8 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { isMainThread } from "node:worker_threads";
+import { PROBE_MS } from "./figure.ts";
 
-const PROBE_MS = 10;
 const REPORT_MS = 250;
 
 /** Milliseconds of processor time so far: of the main thread, of the whole process. */
