@@ -11,14 +11,16 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { BATCH_MAX, createBatchVerifier } from "../../circuits/batch/verifier.ts";
 import { invariant } from "../../consensus/primitives/faults.ts";
 import { type Child, createChild } from "../../devnet/child.ts";
+import { signEd25519, verifyEd25519 } from "../../node/keys.ts";
 import { nodeArgs } from "../../node/process.ts";
 import { createClient } from "../../pod/client.ts";
 import { waitFor } from "../../pod/wait.ts";
 import { circuitFor } from "../circuits/proofs.ts";
+import { fieldBytes } from "../helpers/chain.ts";
 import { createForge } from "../helpers/forge.ts";
 import type { CrowdEpoch } from "./crowd-worker.ts";
 import { type Figure, median, PROBE_MS, timed } from "./figure.ts";
-import { type BenchNode, createFolders, SHAPE, VALIDATORS } from "./throughput-chain.ts";
+import { type BenchNode, createFolders, pods, SHAPE, VALIDATORS } from "./throughput-chain.ts";
 import type { Watched } from "./watch-worker.ts";
 
 /** The first epoch warms up and doesn't count. */
@@ -31,8 +33,8 @@ const SETTLED_MS = 30_000;
 const WATCH = new URL("./watch-worker.ts", import.meta.url).href;
 const CROWD = new URL("./crowd-worker.ts", import.meta.url).pathname;
 
-/** Milliseconds a proof, of full batches on one core: by the clock, and of the processor's time. */
-type PerProof = { readonly clockMs: number; readonly cpuMs: number };
+/** Milliseconds a proof, of full batches on one core: by the clock, and of the processor's time; and of its signature. */
+type PerProof = { readonly clockMs: number; readonly cpuMs: number; readonly signatureMs: number };
 
 async function batchMs(): Promise<PerProof> {
   const [verifier, circuit] = await Promise.all([createBatchVerifier(), circuitFor(SHAPE.id)]);
@@ -57,7 +59,26 @@ async function batchMs(): Promise<PerProof> {
     clock.push(ms / BATCH_MAX);
     cpu.push((user + system) / 1000 / BATCH_MAX);
   }
-  return { clockMs: median(clock), cpuMs: median(cpu) };
+  return { clockMs: median(clock), cpuMs: median(cpu), signatureMs: await signatureMs() };
+}
+
+/** What each node pays for a proof's signature: one by one, as nodes verify them. */
+async function signatureMs(): Promise<number> {
+  const [pod] = pods();
+  invariant(pod !== undefined, "there are pods");
+  const signed = Array.from({ length: BATCH_MAX }, (_, i) => {
+    const message = fieldBytes(`bench/message/${i}`);
+    return { message, signature: signEd25519(pod.key.seed, message) };
+  });
+  const times: number[] = [];
+  for (let round = -5; round < BATCH_ROUNDS; round++) {
+    const ms = await timed(() => {
+      for (const { message, signature } of signed)
+        invariant(verifyEd25519(pod.key.publicKey, message, signature), "signatures hold");
+    });
+    if (round >= 0) times.push(ms / BATCH_MAX);
+  }
+  return median(times);
 }
 
 type Run = {
@@ -210,6 +231,15 @@ function* figures(
   const target = (SHARE * cores * (1000 / perProof.clockMs)) / VALIDATORS;
   const name = (what: string): string => `throughput: ${what}`;
   yield { name: name("batch verifier alone, one core"), value: 1000 / perProof.clockMs, unit: "proofs/s" };
+  // No node does less than this for a proof, so this is more than any can reach.
+  const bound = (1000 * cores) / VALIDATORS / (perProof.clockMs + perProof.signatureMs);
+  yield {
+    name: name("bound: a proof's share of a batch and its signature on each node, and nothing else"),
+    value: bound,
+    unit: "proofs/s",
+    ratio: bound / target,
+    against: `0.6 × ${cores} cores × batch rate ÷ ${VALIDATORS}`,
+  };
   yield {
     name: name(`${proofs} proofs finalized in ${counted.length} bursts`),
     value: rate,
@@ -283,6 +313,7 @@ export async function* bench(): AsyncGenerator<Figure> {
     yield* figures(measured, {
       clockMs: (before.clockMs + after.clockMs) / 2,
       cpuMs: (before.cpuMs + after.cpuMs) / 2,
+      signatureMs: (before.signatureMs + after.signatureMs) / 2,
     });
   } finally {
     if (process.env.ZKP_BENCH_KEEP === undefined) await rm(dir, { recursive: true, force: true });
