@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Command, Option } from "commander";
-import { nodeArgs } from "../node/process.ts";
+import { nodeArgs, nodeEnv } from "../node/process.ts";
 import { addClearHalt } from "./node-halt.ts";
 import { addNodeInit } from "./node-init.ts";
 import { addNodeStatus } from "./node-status.ts";
@@ -22,7 +22,7 @@ export function addNode(program: Command, signal: AbortSignal): void {
     .addHelpText("before", EXAMPLES)
     .addOption(new Option("--dir <dir>", "the node's folder").env("ZKP_DIR").makeOptionMandatory())
     .action(async ({ dir }: { readonly dir: string }) => {
-      const child = spawn(process.execPath, nodeArgs(dir), { stdio: "inherit" });
+      const child = spawn(process.execPath, nodeArgs(dir), { env: nodeEnv(), stdio: "inherit" });
       const onAbort = (): void => {
         child.kill("SIGTERM");
       };

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { FaultError } from "../consensus/primitives/faults.ts";
+import { nodeEnv } from "../node/process.ts";
 
 export type Crash = {
   readonly name: string;
@@ -63,6 +64,7 @@ export function createChild({ name, args, onLine, onCrash, onEnd, mayEnd }: Chil
   const spawnIt = (): void => {
     const it = spawn(process.execPath, ["--import", ORPHAN, ...args], {
       cwd: ROOT,
+      env: nodeEnv(),
       // The channel is there so that its end tells the child that the parent is gone (orphan.ts).
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
