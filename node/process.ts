@@ -6,9 +6,8 @@ import { fileURLToPath } from "node:url";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
 /**
- * On a large machine V8 lets each half of the youngest objects' space grow to 64 MB before it collects: more than
- * all that a node holds. With 16 it takes 100 MB less, and no more of the processor; 8 would cost an eighth more of it
- * (docs/performance.md, "Memory").
+ * On a large machine V8 lets each half of the youngest objects' space grow to 64 MB before it collects. With 16 a
+ * node takes about 100 MB less; what was measured is in docs/performance.md, "Memory".
  */
 const SEMI_SPACE_MB = 16;
 

@@ -49,6 +49,15 @@ export function linksOf(chain: TestChain, count: number): Link[] {
   return links;
 }
 
+/** The link at a height of a chain that begins at height 1. */
+export const linkIn =
+  (links: readonly Link[]) =>
+  (height: number): Link => {
+    const link = links[height - 1];
+    assert.ok(link !== undefined);
+    return link;
+  };
+
 export const blocksOf = (links: readonly Link[]): Block[] => links.flatMap(({ block }) => block ?? []);
 
 export type TestNode = {
@@ -123,6 +132,18 @@ export type Peer = (
 ) => Promise<Response | undefined>;
 
 export const honestPeer: Peer = (_, honest) => honest();
+/** Answers one kind of request in its own way, the others honestly. */
+export const changing = <K extends Response["kind"]>(
+  kind: K,
+  change: (honest: Extract<Response, { kind: K }>, turn: number) => Response | undefined,
+): Peer => {
+  let turn = 0;
+  return async (request, honest) => {
+    const answer = await honest();
+    if (request.kind !== kind || answer === undefined) return answer;
+    return change(answer as Extract<Response, { kind: K }>, turn++);
+  };
+};
 export const silence = (): never => {
   throw new FaultError("node/request-timeout");
 };

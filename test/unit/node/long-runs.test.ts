@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { stateRoot } from "../../../consensus/state/state.ts";
 import { VoteKind } from "../../../consensus/types/vote.ts";
-import type { Response } from "../../../node/network/requests.ts";
-import { certify, type Link, subjectOf } from "../../helpers/chain.ts";
+import { certify, subjectOf } from "../../helpers/chain.ts";
 import {
   catchUpFrom,
   chainOf,
+  changing,
   finalizationOf,
   honestPeer,
+  linkIn,
   linksOf,
   openNode,
   openSource,
@@ -20,25 +21,9 @@ import {
 const BLOCKS = 300;
 const chain = chainOf(2 * BLOCKS);
 const links = linksOf(chain, BLOCKS + 5);
-const linkAt = (height: number): Link => {
-  const link = links[height - 1];
-  assert.ok(link !== undefined);
-  return link;
-};
+const linkAt = linkIn(links);
 const last = linkAt(BLOCKS);
 const run = links.slice(0, BLOCKS);
-
-const changing = <K extends Response["kind"]>(
-  kind: K,
-  change: (honest: Extract<Response, { kind: K }>, turn: number) => Response | undefined,
-): Peer => {
-  let turn = 0;
-  return async (request, honest) => {
-    const answer = await honest();
-    if (request.kind !== kind || answer === undefined) return answer;
-    return change(answer as Extract<Response, { kind: K }>, turn++);
-  };
-};
 
 test("300 blocks without a finalization among them are served, fixed by headers, and imported in pages", async (t) => {
   const source = await openSource(t, chain, run);

@@ -6,15 +6,16 @@ import { setProof } from "../../../consensus/state/proofs.ts";
 import { fork, stateRoot } from "../../../consensus/state/state.ts";
 import type { EpochProof } from "../../../consensus/types/light-client.ts";
 import { VoteKind } from "../../../consensus/types/vote.ts";
-import type { Response } from "../../../node/network/requests.ts";
 import { CHUNK_BYTES, chunksOf, manifestOf } from "../../../node/store/manifest.ts";
-import { certify, EPOCH, type Link, subjectOf } from "../../helpers/chain.ts";
+import { certify, EPOCH, subjectOf } from "../../helpers/chain.ts";
 import {
   blocksOf,
   catchUpFrom,
   chainOf,
+  changing,
   finalizationOf,
   honestPeer,
+  linkIn,
   linksOf,
   openNode,
   openSource,
@@ -25,26 +26,9 @@ import {
 const EPOCHS = 5;
 const chain = chainOf();
 const links = linksOf(chain, EPOCHS * EPOCH + 4);
-const linkAt = (height: number): Link => {
-  const link = links[height - 1];
-  assert.ok(link !== undefined);
-  return link;
-};
+const linkAt = linkIn(links);
 const tip = linkAt(links.length);
 const NEWEST = EPOCHS * EPOCH;
-
-/** Answers one kind of request in its own way, the others honestly. */
-const liar = <K extends Response["kind"]>(
-  kind: K,
-  change: (honest: Extract<Response, { kind: K }>, turn: number) => Response | undefined,
-): Peer => {
-  let turn = 0;
-  return async (request, honest) => {
-    const answer = await honest();
-    if (request.kind !== kind || answer === undefined) return answer;
-    return change(answer as Extract<Response, { kind: K }>, turn++);
-  };
-};
 
 /** Serves these bytes as the state, with a manifest and chunks that agree. */
 const serving =
@@ -144,7 +128,7 @@ describe("a node five epochs behind", () => {
   test("believes the boundaries and not what a peer says of its tip", async (t) => {
     const source = await openSource(t, chain, links.slice(0, EPOCH + 2));
     const late = await openNode(t, chain);
-    const boaster = liar("tip", (tip) => ({ ...tip, height: 10_000 as never, epoch: 1_000 as never }));
+    const boaster = changing("tip", (tip) => ({ ...tip, height: 10_000 as never, epoch: 1_000 as never }));
     await catchUpFrom(t, late, source, { boaster });
     assert.equal(late.chain.final().height, EPOCH + 2);
     assert.equal(late.store.lowest(), 1);
@@ -172,7 +156,7 @@ test("where peers have only newer blocks, and no snapshot is wanted, the node st
 
 describe("of boundaries", () => {
   const forged = (change: (proof: EpochProof) => EpochProof): Peer =>
-    liar("epoch-boundaries", ({ kind, proofs }) => ({
+    changing("epoch-boundaries", ({ kind, proofs }) => ({
       kind,
       proofs: proofs.map((proof, i) => (i === 1 ? change(proof) : proof)),
     }));
@@ -214,7 +198,10 @@ describe("of boundaries", () => {
         next: { ...next, set: { ...next.set, members: next.set.members.slice(1) } },
       })),
     ],
-    ["of another epoch", liar("epoch-boundaries", ({ kind, proofs }) => ({ kind, proofs: proofs.slice(1) }))],
+    [
+      "of another epoch",
+      changing("epoch-boundaries", ({ kind, proofs }) => ({ kind, proofs: proofs.slice(1) })),
+    ],
     [
       "that are not the last block of their epoch",
       forged(() => {
@@ -255,23 +242,23 @@ describe("of boundaries", () => {
 describe("of snapshots", () => {
   const flipped = (data: Uint8Array): Uint8Array => data.map((byte, i) => (i === 7 ? byte ^ 1 : byte));
   const attacks: [string, Peer][] = [
-    ["a forged chunk", liar("snapshot-chunk", ({ kind, data }) => ({ kind, data: flipped(data) }))],
-    ["a short chunk", liar("snapshot-chunk", ({ kind, data }) => ({ kind, data: data.slice(1) }))],
+    ["a forged chunk", changing("snapshot-chunk", ({ kind, data }) => ({ kind, data: flipped(data) }))],
+    ["a short chunk", changing("snapshot-chunk", ({ kind, data }) => ({ kind, data: data.slice(1) }))],
     [
       "a manifest with too many chunks",
-      liar("snapshot", ({ kind, manifest }) => ({
+      changing("snapshot", ({ kind, manifest }) => ({
         kind,
         manifest: { ...manifest, chunks: [...manifest.chunks, new Uint8Array(32)] },
       })),
     ],
     [
       "a manifest of more than may be",
-      liar("snapshot", ({ kind }) => {
+      changing("snapshot", ({ kind }) => {
         const chunks = Array.from({ length: 1_024 }, () => new Uint8Array(32));
         return { kind, manifest: { bytes: 1_024 * CHUNK_BYTES + 1, chunks } };
       }),
     ],
-    ["an empty manifest", liar("snapshot", ({ kind }) => ({ kind, manifest: { bytes: 0, chunks: [] } }))],
+    ["an empty manifest", changing("snapshot", ({ kind }) => ({ kind, manifest: { bytes: 0, chunks: [] } }))],
     ["a truncated state", serving(whole.slice(0, -100))],
     ["a state that is none", serving(new Uint8Array(1_000).fill(255))],
     ["a state with another root", serving(richer())],
@@ -292,7 +279,7 @@ describe("of snapshots", () => {
   test("the boundary's block with another body is refused", async (t) => {
     const source = await openSource(t, chain, links);
     const late = await openNode(t, chain);
-    const attack = liar("block-by-hash", ({ kind, block }) => ({
+    const attack = changing("block-by-hash", ({ kind, block }) => ({
       kind,
       block:
         block === undefined ? undefined : { ...block, body: blocksOf([linkAt(3)])[0]?.body ?? block.body },
@@ -306,7 +293,7 @@ describe("of snapshots", () => {
     const source = await openSource(t, chain, links);
     const late = await openNode(t, chain);
     const [other] = blocksOf([linkAt(NEWEST - EPOCH)]);
-    const attack = liar("block-by-hash", ({ kind }) => ({ kind, block: other }));
+    const attack = changing("block-by-hash", ({ kind }) => ({ kind, block: other }));
     const { blamed } = await catchUpFrom(t, late, source, { attack, good: honestPeer });
     assert.deepEqual(blamed, ["attack"]);
     assert.equal(late.store.lowest(), NEWEST);
@@ -339,7 +326,7 @@ describe("of snapshots", () => {
   test("without any to be had the blocks are executed", async (t) => {
     const source = await openSource(t, chain, links);
     const late = await openNode(t, chain);
-    const { phases } = await catchUpFrom(t, late, source, { poor: liar("snapshot", () => undefined) });
+    const { phases } = await catchUpFrom(t, late, source, { poor: changing("snapshot", () => undefined) });
     assert.ok(phases.has("boundaries"));
     assert.deepEqual(late.chain.final().hash, tip.hash);
     assert.equal(late.store.lowest(), 1);
