@@ -66,7 +66,7 @@ function bytes32(): ByteVectorType {
 /**
  * Decodes strictly: a value is taken only if it encodes back to the same bytes. Undefined otherwise. The value's
  * byte strings are views of one copy of what was given, which may be a slice of something larger: a copy of each
- * would be two dozen pieces of memory for a submission, and half of the work to decode it.
+ * would be two dozen pieces of memory for a submission.
  */
 export function decode<T>(type: Type<T>, bytes: Uint8Array): T | undefined {
   try {

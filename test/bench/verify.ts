@@ -144,6 +144,7 @@ async function* poolFigures(jobs: readonly VerifyJob[]): AsyncGenerator<Figure> 
 async function answerOf(child: ChildProcess): Promise<number> {
   const answered = new AbortController();
   const ended = once(child, "exit", { signal: answered.signal });
+  // The race below tells of its end; that it is not waited for any more is no error.
   ended.catch(() => undefined);
   try {
     const [answer]: unknown[] = await Promise.race([
