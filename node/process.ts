@@ -10,9 +10,15 @@ const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url));
  * node takes about 100 MB less; what was measured is in docs/performance.md, "Memory".
  */
 const SEMI_SPACE_MB = 16;
+/**
+ * V8 collects and compiles with four threads beside the main one, on a machine with two cores too, and waits for
+ * all of them. Four nodes on one machine finalize a tenth more with one each.
+ */
+const V8_THREADS = 1;
 
 export const nodeArgs = (dir: string, script = MAIN): string[] => [
   `--max-semi-space-size=${SEMI_SPACE_MB}`,
+  `--v8-pool-size=${V8_THREADS}`,
   script,
   "--dir",
   dir,

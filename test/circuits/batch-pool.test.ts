@@ -1,6 +1,8 @@
 /** The verifier's threads: gathering, sharing, bounds, and what happens when a thread dies. */
 
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { getPriority } from "node:os";
 import { after, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { createVerifier, type VerifyJob } from "../../circuits/verify.ts";
@@ -104,4 +106,26 @@ test("a proof that is a view of a larger buffer, and one of another length, are 
   const view = { ...small, proof: block.subarray(1_234, 1_234 + 128) };
   const short = { ...small, proof: small.proof.subarray(1) };
   assert.deepEqual(await verifier.verify([view, short, view]), [true, false, true]);
+});
+
+test("on Linux its threads step back behind the one that asks, and only they", async () => {
+  const own = createVerifier({ workers: 2 });
+  const niceness = (): number[] =>
+    process.platform !== "linux"
+      ? []
+      : readdirSync("/proc/self/task").map((thread) => {
+          const stat = readFileSync(`/proc/self/task/${thread}/stat`, "utf8");
+          return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
+        });
+  const asked = getPriority();
+  try {
+    const before = niceness();
+    assert.ok((await own.verify(many)).every((verdict) => verdict));
+    const lower = (of: readonly number[]): number => of.filter((it) => it === Math.max(10, asked)).length;
+    const started = process.platform === "linux" ? 2 : 0;
+    assert.equal(lower(niceness()) - lower(before), started);
+    assert.equal(getPriority(), asked);
+  } finally {
+    await own.stop();
+  }
 });
