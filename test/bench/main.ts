@@ -38,8 +38,12 @@ async function runApart(name: string, onLine: (line: Line) => void): Promise<voi
   const child = spawn(process.execPath, ["--max-old-space-size=6000", import.meta.filename, "--here", name], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  // Whoever ends this process means the bench.
+  const end = (): void => void child.kill();
+  process.once("SIGTERM", end);
   for await (const text of createInterface({ input: child.stdout })) onLine(JSON.parse(text) as Line);
   if (child.exitCode === null) await new Promise((resolve) => child.once("exit", resolve));
+  process.off("SIGTERM", end);
   if (child.exitCode !== 0) throw new Error(`bench ${name} failed`);
 }
 

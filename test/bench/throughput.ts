@@ -23,8 +23,9 @@ import { type Figure, median, PROBE_MS, timed } from "./figure.ts";
 import { type BenchNode, createFolders, pods, SHAPE, VALIDATORS } from "./throughput-chain.ts";
 import type { Watched } from "./watch-worker.ts";
 
-/** The first epoch warms up and doesn't count. */
-const EPOCHS = 5;
+/** The first epochs don't count: V8 compiles for a few thousand proofs, and a node runs for months. */
+const EPOCHS = 8;
+const WARM_UP_EPOCHS = 3;
 const SHARE = 0.6;
 const BATCH_ROUNDS = 15;
 const READY_MS = 60_000;
@@ -206,7 +207,7 @@ function* figures(
   let [proofs, busyMs, sent, again] = [0, 0, 0, 0];
   const waits: number[] = [];
   const spentMs = { main: 0, workers: 0, send: 0, make: 0 };
-  const counted = epochs.slice(1);
+  const counted = epochs.slice(WARM_UP_EPOCHS);
   for (const it of counted) {
     const finals = it.sent.flatMap(([id, node, sentMs]) => {
       const final = finalMs[node]?.get(heightOf.get(id) ?? -1);
