@@ -25,8 +25,14 @@ export const nodeArgs = (dir: string, script = MAIN): string[] => [
 ];
 
 /**
- * The environment of a node and of those that work beside it. Each of a process' dozen threads would have a heap of
- * the C library's own, which keeps what is freed in it: two are enough, and take 30 MB less. Other C libraries
- * don't know the name.
+ * The environment of a node and of those that work beside it: settings of GNU's C library, which others don't know.
+ * Each of a process' dozen threads would have a heap of its own, which keeps what is freed in it: two are enough.
+ * And large pieces, such as a block's or a state's bytes, go back to the system when they are freed: the library
+ * would learn from the first of them to keep such pieces. The two sizes are what it begins with.
  */
-export const nodeEnv = (): NodeJS.ProcessEnv => ({ MALLOC_ARENA_MAX: "2", ...process.env });
+export const nodeEnv = (): NodeJS.ProcessEnv => ({
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: "131072",
+  MALLOC_TRIM_THRESHOLD_: "131072",
+  ...process.env,
+});
