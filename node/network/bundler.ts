@@ -17,10 +17,8 @@ export function createBundler({ send }: BundlerComponents) {
   /** By the root of all bytes: the same one twice would make the bundle malformed. */
   const waiting = new Map<string, Submission>();
   let waitingBytes = 0;
-  let atTheEnd: NodeJS.Immediate | undefined;
 
   const take = (): Submission[] => {
-    clearImmediate(atTheEnd);
     const bundle = [...waiting.values()];
     waiting.clear();
     waitingBytes = 0;
@@ -37,7 +35,7 @@ export function createBundler({ send }: BundlerComponents) {
       if (waiting.has(root)) return;
       const bytes = bytesInBundle(submission);
       if (waitingBytes + bytes > bytesMax) flush();
-      if (waiting.size === 0) atTheEnd = setImmediate(flush);
+      if (waiting.size === 0) setImmediate(flush);
       waiting.set(root, submission);
       waitingBytes += bytes;
       if (waiting.size >= BUNDLE_MAX) flush();

@@ -75,6 +75,9 @@ test("the same one twice in a turn is sent once", async () => {
   for (const it of [submission(1), submission(2), { ...submission(1) }]) bundler.add(it);
   await immediate();
   assert.deepEqual(slotsOf(sent), [[1, 2]]);
+  for (const it of [large(3), large(3), large(3)]) bundler.add(it);
+  await immediate();
+  assert.deepEqual(slotsOf(sent.slice(1)), [[3]]);
 });
 
 test("what waits at the end is dropped, and nothing is sent later", async () => {

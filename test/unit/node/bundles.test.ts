@@ -239,13 +239,19 @@ test("full bundles of many peers all find places at the door, while pools are le
   const queue = createGossipQueue();
   const verdicts: Judgement[] = [];
   const asked = goods(BUNDLE_MAX).map((it) => b.admission.admitSubmission(it, "a"));
-  for (const [i, from] of ["a", "a", "b"].entries()) {
-    const bundle = goods(BUNDLE_MAX, (i + 1) * BUNDLE_MAX);
+  let next = BUNDLE_MAX;
+  for (const [from, size] of [
+    ["a", 12],
+    ["a", BUNDLE_MAX],
+    ["b", BUNDLE_MAX],
+  ] as const) {
+    const bundle = goods(size, next);
+    next += size;
     const judge = async (): Promise<void> => void verdicts.push(await b.bundles.judge(bundle, from));
     assert.ok(queue.add(from, { weight: bundle.length, bytes: 1, judge }));
   }
   await until(
-    () => b.waiting() === 3 * BUNDLE_MAX,
+    () => b.waiting() === BUNDLE_MAX + 12 + BUNDLE_MAX,
     "one of each peer is verified, beside what was asked for",
   );
   b.release();
