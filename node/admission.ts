@@ -53,6 +53,8 @@ export type AdmissionComponents = {
   >;
   readonly limits: Pick<RelayLimits, "mayRelay" | "onRejected">;
   readonly network: { publish(message: GossipMessage): void };
+  /** Gossips a submission with others of this moment. */
+  readonly bundles: { publish(submission: Submission): void };
   /** A submission whose signature holds and whose proof does not: remembered for whoever asks after it. */
   onRejected(submission: Submission, fault: Fault): void;
   onPooled(): void;
@@ -64,7 +66,7 @@ const reject = (it: Fault): Verdict => ({ kind: "reject", fault: it });
 const ignore = (it: Fault): Verdict => ({ kind: "ignore", fault: it });
 
 export function createAdmission(components: AdmissionComponents) {
-  const { chain, mempool, verification, network, limits, onRejected, onPooled } = components;
+  const { chain, mempool, verification, network, bundles, limits, onRejected, onPooled } = components;
   const { params } = chain;
   /** By the root of all bytes. */
   const inHand = new Map<string, { readonly submission: Submission; readonly verdict: Promise<Verdict> }>();
@@ -82,7 +84,6 @@ export function createAdmission(components: AdmissionComponents) {
   });
 
   const judge = async (submission: Submission, from: string | undefined): Promise<Verdict> => {
-    await pace();
     const { state } = chain.tip();
     const accepted = checkSubmission(state, submission, contextNow());
     // Peers may be a block ahead or behind: what depends on the moment is nobody's fault.
@@ -106,8 +107,8 @@ export function createAdmission(components: AdmissionComponents) {
     }
     const late = mempool.conflict(submission) ?? mempool.addSubmission(submission);
     if (late !== undefined) return ignore(late);
-    // What came from a peer is gossiped on by its verdict.
-    if (from === undefined) network.publish({ topic: "submissions", value: submission });
+    // What came from a peer is gossiped on by the verdict on its bundle.
+    if (from === undefined) bundles.publish(submission);
     onPooled();
     return ACCEPT;
   };
@@ -151,16 +152,18 @@ export function createAdmission(components: AdmissionComponents) {
       : pool(transaction, from);
 
   /** Idempotent: the same submission again, pooled or in hand, gets the same answer. */
-  const admitSubmission = (submission: Submission, from: string | undefined): Promise<Verdict> => {
+  const admitSubmission = async (submission: Submission, from: string | undefined): Promise<Verdict> => {
+    // A bundle comes at once; already its roots take two milliseconds.
+    await pace();
     const root = submissionContentRoot(submission);
     const running = inHand.get(toHex(root));
     if (running !== undefined) return running.verdict;
-    if (mempool.submissionByRoot(root) !== undefined) return Promise.resolve(ACCEPT);
+    if (mempool.submissionByRoot(root) !== undefined) return ACCEPT;
     const isFull =
       from === undefined
         ? ofPeers.of("") >= IN_HAND_MAX
         : ofPeers.all() - ofPeers.of("") >= IN_HAND_OF_PEERS_MAX || ofPeers.of(from) >= IN_HAND_OF_PEER_MAX;
-    if (isFull) return Promise.resolve(ignore(fault("rpc/busy", { inHand: inHand.size })));
+    if (isFull) return ignore(fault("rpc/busy", { inHand: inHand.size }));
     const verdict = ofPeers
       .during(from ?? "", () => judge(submission, from))
       .finally(() => inHand.delete(toHex(root)));

@@ -11,6 +11,7 @@ import { nullifierOf, type Submission } from "../consensus/types/submission.ts";
 import type { GenesisDocument } from "../genesis/document.ts";
 import { genesisState } from "../genesis/state.ts";
 import { createAdmission } from "./admission.ts";
+import { createBundles } from "./bundles.ts";
 import { createAnswers } from "./catch-up/answers.ts";
 import { createCatchUp } from "./catch-up/catch-up.ts";
 import { type FinalizedEvent, openChain } from "./chain.ts";
@@ -27,7 +28,9 @@ import { blsSecretKey, libp2pKey, loadKey } from "./keys.ts";
 import { createLag } from "./lag.ts";
 import type { Log } from "./log.ts";
 import { createMempool } from "./mempool.ts";
+import type { Judgement } from "./network/gossip.ts";
 import { createNetwork, type PeerInfo } from "./network/network.ts";
+import type { PoolObject } from "./network/pool.ts";
 import type { GossipMessage } from "./network/topics.ts";
 import { createPoolExchange, poolView } from "./pool-exchange.ts";
 import { createProofLife } from "./proof-life.ts";
@@ -170,14 +173,11 @@ export async function startNode(
   // What needs the network is not there yet when the network asks for the pool; no peer is, either.
   const pool = poolView(mempool, { all: () => evidence.all() });
 
-  /** The verdict on what a peer gossips, or gives when asked; what is rejected is charged. */
-  const judge = async (message: GossipMessage, from: string): Promise<Verdict> => {
-    const verdict = await judged(message, from);
-    if (verdict.kind === "reject")
-      log.warn({ peer: from, topic: message.topic, ...verdict.fault }, "a peer relayed what is false");
-    return verdict;
-  };
-  const judged = async ({ topic, value }: GossipMessage, from: string): Promise<Verdict> => {
+  /** The verdict on one object of a peer; what is rejected is charged. */
+  const judgeOne = async (
+    { topic, value }: Exclude<GossipMessage, { topic: "submissions" }> | PoolObject,
+    from: string,
+  ): Promise<Verdict> => {
     if (topic === "transactions") return admission.admit(value, from);
     if (topic === "submissions") return admission.admitSubmission(value, from);
     if (!limits.mayRelay(from)) return { kind: "ignore", fault: fault("rpc/busy", { peer: from }) };
@@ -185,6 +185,16 @@ export async function startNode(
     if (verdict.kind === "reject") limits.onRejected(from, verdict.fault);
     return verdict;
   };
+  const logged = async <V extends Verdict>(topic: string, from: string, judged: Promise<V>): Promise<V> => {
+    const verdict = await judged;
+    if (verdict.kind === "reject")
+      log.warn({ peer: from, topic, ...verdict.fault }, "a peer relayed what is false");
+    return verdict;
+  };
+  const onGossip = (message: GossipMessage, from: string): Promise<Judgement> =>
+    message.topic === "submissions"
+      ? logged(message.topic, from, bundles.judge(message.value, from))
+      : logged(message.topic, from, judgeOne(message, from));
 
   const network = await openNetwork(
     {
@@ -201,7 +211,7 @@ export async function startNode(
       onCertificate: (certificate, from) => driver.onCertificate(certificate, from),
       onProposal: (proposal, from) => driver.onProposal(proposal, from),
       onCompactProposal: (proposal, from) => driver.onCompactProposal(proposal, from),
-      onGossip: judge,
+      onGossip,
       onRejected: (peerId, fault) => limits.onRejected(peerId, fault),
       points: (peerId) => limits.points(peerId),
       isValidator,
@@ -213,11 +223,17 @@ export async function startNode(
     },
   );
   const limits = createRelayLimits({ network });
+  const bundles = createBundles({
+    mempool,
+    network,
+    admit: (submission, from) => admission.admitSubmission(submission, from),
+  });
   const admission = createAdmission({
     chain,
     mempool,
     verification,
     network,
+    bundles,
     limits,
     onRejected(submission, fault) {
       life.onRejected(toHex(nullifierOf(submission)), fault, recordOf(submission));
@@ -270,7 +286,13 @@ export async function startNode(
     catchUp,
     isSeated: () => driver.positionOf(signer?.blsKey) !== undefined,
   });
-  const poolExchange = createPoolExchange({ chain: tag, pool, network, admit: judge, log });
+  const poolExchange = createPoolExchange({
+    chain: tag,
+    pool,
+    network,
+    admit: (object, from) => logged(object.topic, from, judgeOne(object, from)),
+    log,
+  });
 
   /** What a new peer must know, and what it may know: a validator how far finality is, all of them what waits. */
   const greet = (event: "connected" | "identified", { peerId }: PeerInfo): void => {

@@ -19,7 +19,7 @@ const COST_DROPPED = 0.1;
 const FORGIVEN_PER_SECOND = 1;
 const DROPPED_FROM = 50;
 const REFUSED_FROM = 100;
-/** Messages a second, and how many may come at once. A peer sends each object once, so honest ones stay far below. */
+/** Objects a second, each a message for this, and how many may come at once. A peer sends each object once, so honest ones stay far below. */
 const MESSAGES_PER_SECOND = 2_000;
 const MESSAGES_AT_ONCE = 8_192;
 
@@ -46,7 +46,7 @@ export function createRelayLimits({ network, nowMs = () => performance.now() }: 
   };
 
   return {
-    /** Called once a message, before it is looked at; false if it is to be dropped. */
+    /** Called once an object, of which a message may bring many, before it is looked at; false if it is to be dropped. */
     mayRelay(peerId: string): boolean {
       const isMuted = points.level(peerId) >= DROPPED_FROM;
       const isFlood = messages.level(peerId) >= MESSAGES_AT_ONCE;

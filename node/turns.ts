@@ -1,7 +1,7 @@
 /**
  * Keeps this thread answering while there is much to do: other events have their turn within long pieces of
  * work, and between many short ones. What one turn of the event loop gives to long work is shared by all of it.
- * Used by admission, chain, proposer, scoring, snapshots, verification and catch-up/boundaries.ts.
+ * Used by admission, chain, proposer, rpc/server.ts, scoring, snapshots, verification and catch-up/boundaries.ts.
  */
 import type { Steps } from "../consensus/primitives/steps.ts";
 

@@ -16,6 +16,7 @@ import type { Connection, PeerId } from "@libp2p/interface";
 import type { FaultCode, Verdict } from "../../consensus/primitives/faults.ts";
 import { createBuckets } from "../buckets.ts";
 import type { Log } from "../log.ts";
+import { createBundler } from "./bundler.ts";
 import { createGossipQueue } from "./gossip-queue.ts";
 import { SCORE_THRESHOLDS, scoreParams } from "./gossip-score.ts";
 import { createGossipStreams } from "./gossip-streams.ts";
@@ -24,6 +25,7 @@ import {
   encodeGossip,
   type GossipMessage,
   messageId,
+  objectsIn,
   TOPIC_NAMES,
   TOPICS,
   topicId,
@@ -41,8 +43,9 @@ const NEW_AT_ONCE = 100_000;
 const BYTES_PER_SECOND = 8 * MIB;
 const BYTES_AT_ONCE = 32 * MIB;
 /**
- * New messages of one peer that are of no use here. An honest peer passes on what it found valid, so it has few:
- * what this node is behind with. Without this, one peer could use up the {@link NEW_PER_SECOND} of all.
+ * Objects in new messages of one peer that are of no use here. An honest peer passes on what it found valid, and
+ * each once, so it has few: what this node is behind with. Without this, one peer could use up the
+ * {@link NEW_PER_SECOND} of all.
  */
 const USELESS_PER_SECOND = 100;
 const USELESS_AT_ONCE = 5_000;
@@ -53,13 +56,16 @@ const ENVELOPE_BYTES_MAX = 8 * MIB;
 /** Larger than a vote: only for what is larger is it worth to say that it is not wanted twice. */
 const SAY_HAVE_FROM_BYTES = 1024;
 
+/** How many of a message's objects are of no use here: all of them if it is ignored and this is absent. */
+export type Judgement = Verdict & { readonly useless?: number };
+
 export type GossipOptions = { readonly chainId: string };
 export type GossipComponents = {
   /** Parts of the host. */
   readonly host: GossipSubComponents;
   connectionsTo(id: PeerId): readonly Connection[];
   /** A well-formed message from a peer. Must not throw or reject; may take its time. */
-  judge(message: GossipMessage, peerId: string): Verdict | Promise<Verdict>;
+  judge(message: GossipMessage, peerId: string): Judgement | Promise<Judgement>;
   /** What a peer sent does not decode: to be charged. */
   onMalformed(peerId: string, code: FaultCode): void;
   /** The peer sends more than anybody may: to be cut off. */
@@ -181,27 +187,39 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
       reportOnce("ignore");
     }, VERDICT_MS_MAX);
     timers.add(timer);
-    const onUseless = (): void => {
-      if (useless.add(peerId, 1) > USELESS_AT_ONCE) onFlood(peerId, "gossip that is of no use");
+    const objects = objectsIn(message);
+    const onUseless = (count: number): void => {
+      if (count > 0 && useless.add(peerId, count) > USELESS_AT_ONCE)
+        onFlood(peerId, "gossip that is of no use");
     };
     const decide = async (): Promise<void> => {
       try {
-        const { kind } = await judge(message, peerId);
+        const judged = await judge(message, peerId);
+        const { kind } = judged;
         reportOnce(kind);
-        if (kind === "ignore") onUseless();
+        onUseless(judged.useless ?? (kind === "ignore" ? objects : 0));
       } catch (error) {
         log.error({ peer: peerId, topic, error: String(error) }, "a message could not be judged");
         reportOnce("ignore");
       }
     };
-    if (queue.add(peerId, msg.data.length, decide)) return;
+    if (queue.add(peerId, { weight: objects, bytes: msg.data.length, judge: decide })) return;
     counts.unheard += 1;
     reportOnce("ignore");
-    onUseless();
+    onUseless(objects);
   };
   router.addEventListener("gossipsub:message", ({ detail }) => {
     if (!stopped) onMessage(detail);
   });
+
+  const send = (message: GossipMessage): void => {
+    const data = encodeGossip(message);
+    own.add(data);
+    router.publish(topicId(chainId, message.topic), data).catch((error: unknown) => {
+      log.warn({ topic: message.topic, error: String(error) }, "a message could not be published");
+    });
+  };
+  const bundler = createBundler({ send: (value) => send({ topic: "submissions", value }) });
 
   return {
     /** Before the host listens, so that no peer is missed. */
@@ -214,19 +232,20 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
       stopped = true;
       for (const timer of timers) clearTimeout(timer);
       timers.clear();
+      bundler.stop();
       queue.stop();
       await router.stop();
     },
     attach: streams.attach,
     detach: streams.detach,
-    /** To all peers that may hear it; a message that was seen already is not sent again. */
+    /**
+     * To all peers that may hear it; a message that was seen already is not sent again. Submissions leave at the
+     * end of this turn, with all others that were published in it.
+     */
     publish(message: GossipMessage): void {
       if (stopped) return;
-      const data = encodeGossip(message);
-      own.add(data);
-      router.publish(topicId(chainId, message.topic), data).catch((error: unknown) => {
-        log.warn({ topic: message.topic, error: String(error) }, "a message could not be published");
-      });
+      if (message.topic === "submissions") for (const it of message.value) bundler.add(it);
+      else send(message);
     },
     score: (peerId: string): number => router.getScore(peerId),
     /** Messages without a verdict now; how many were not looked at, and how many were judged too late, since the start. */

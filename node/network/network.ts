@@ -17,14 +17,14 @@
  */
 import type { Connection, PrivateKey, Stream } from "@libp2p/interface";
 import { concatBytes } from "../../consensus/primitives/bytes.ts";
-import { type Fault, FaultError, fault, type Verdict } from "../../consensus/primitives/faults.ts";
+import { type Fault, FaultError, fault } from "../../consensus/primitives/faults.ts";
 import type { Proposal } from "../../consensus/types/block.ts";
 import type { Certificate } from "../../consensus/types/certificate.ts";
 import type { Vote } from "../../consensus/types/vote.ts";
 import type { Log } from "../log.ts";
 import { type CompactProposal, decodeBlocksMessage, encodeProposal, encodeWhole } from "./compact.ts";
 import { encodeFrame, readFrames } from "./frames.ts";
-import { createGossip } from "./gossip.ts";
+import { createGossip, type Judgement } from "./gossip.ts";
 import { createDialler, createHost, type Dialler, isOpen, parseTarget, startHost } from "./host.ts";
 import { type Link, type PeerInfo, PROTOCOLS, type Protocol, protocolId } from "./link.ts";
 import { decodeVotesMessage, encodeVotesMessage, FRAME_BYTES_MAX } from "./messages.ts";
@@ -64,8 +64,8 @@ export type NetworkComponents = {
   onProposal(proposal: Proposal, from: PeerInfo): void;
   /** Its names are those of its header. */
   onCompactProposal(proposal: CompactProposal, from: PeerInfo): void;
-  /** What a peer gossips; passed on if it is accepted. At most 32 of a peer are pending. */
-  onGossip(message: GossipMessage, peerId: string): Verdict | Promise<Verdict>;
+  /** What a peer gossips; passed on if it is accepted. At most 32 objects of a peer are pending. */
+  onGossip(message: GossipMessage, peerId: string): Judgement | Promise<Judgement>;
   /** A peer gossiped what is not even well-formed. */
   onRejected(peerId: string, fault: Fault): void;
   /** What relay-limits holds against a peer. */

@@ -9,7 +9,7 @@ import type { Stream } from "@libp2p/interface";
 import { FaultError } from "../../consensus/primitives/faults.ts";
 import { EvidenceType } from "../../consensus/types/evidence.ts";
 import { Bytes32, decode } from "../../consensus/types/ssz.ts";
-import { SubmissionType } from "../../consensus/types/submission.ts";
+import { type Submission, SubmissionType } from "../../consensus/types/submission.ts";
 import { TransactionType } from "../../consensus/types/transaction.ts";
 import type { Log } from "../log.ts";
 import { encodeFrame, readFrames } from "./frames.ts";
@@ -28,7 +28,9 @@ const ANSWER_MS_MAX = 3_000;
 const READ_MS_MAX = 10_000;
 
 /** What waits in a pool. */
-export type PoolObject = Exclude<GossipMessage, { topic: "headers" }>;
+export type PoolObject =
+  | Exclude<GossipMessage, { topic: "headers" | "submissions" }>
+  | { readonly topic: "submissions"; readonly value: Submission };
 export type PoolQuestion =
   | { readonly kind: "ids" }
   | { readonly kind: "objects"; readonly ids: readonly Uint8Array[] };

@@ -8,11 +8,14 @@ import { z } from "zod";
 import { toHex } from "../../consensus/primitives/bytes.ts";
 import { FAULTS, type Fault, type FaultCode, FaultError, fault } from "../../consensus/primitives/faults.ts";
 import type { Log } from "../log.ts";
+import { createPacer } from "../turns.ts";
 import { createHttpServer, type HttpGet, type HttpReply } from "./http.ts";
 
 const DEPTH_MAX = 32;
 /** Calls of one batch that run at once. */
 const BATCH_AT_ONCE = 8;
+/** What the calls of all batches may take of one turn of the event loop before others have theirs. */
+const BATCH_TURN_MS = 4;
 const LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"] as const;
 
 /** The standard's own numbers; every other fault has the positive number of the fault table. */
@@ -182,10 +185,15 @@ export function createDispatcher(
       return failure(id, fault("rpc/internal", { correlation }));
     }
   };
+  const pace = createPacer(BATCH_TURN_MS);
+  const callInTurn = async (request: unknown, context: RpcContext): Promise<RpcReply | undefined> => {
+    await pace();
+    return call(request, context);
+  };
   const runBatch = async (requests: readonly unknown[], context: RpcContext): Promise<RpcReply[]> => {
     const replies: (RpcReply | undefined)[] = [];
     for (let i = 0; i < requests.length; i += BATCH_AT_ONCE) {
-      const some = requests.slice(i, i + BATCH_AT_ONCE).map((request) => call(request, context));
+      const some = requests.slice(i, i + BATCH_AT_ONCE).map((request) => callInTurn(request, context));
       replies.push(...(await Promise.all(some)));
     }
     return replies.filter((reply) => reply !== undefined);

@@ -17,6 +17,8 @@ import type { Devnet } from "../../devnet/devnet.ts";
 import { type Account, accountFromSeed, chainTag } from "../../pod/account.ts";
 import { loadPod } from "../../pod/folder.ts";
 import { buildSubmission, type DrawnSlot, drawnSlots, jobOf, signSubmission } from "../../pod/submission.ts";
+import { waitFor } from "../../pod/wait.ts";
+import { createOutlaw, rawMessage } from "../helpers/outlaw.ts";
 import { proofsUpTo, START_MS, startSmallDevnet, statusOf, statusWhen } from "./helpers.ts";
 
 /** A pod in the test's hands: its key, and its honest submission for this epoch's slot. */
@@ -161,6 +163,27 @@ test("the same proof again is refused as spent", async () => {
 
 test("the same rows under another identity are refused as seen", async () => {
   await assert.rejects(send(signed(copycat, copycat.honest)), refusedAs("submission/data-tag-seen"));
+});
+
+test("a peer that gossips a lie in a bundle pays for it, and nothing of the bundle is taken that is not right", {
+  timeout: 60_000,
+}, async (t) => {
+  const [node] = devnet.info.nodes;
+  assert.ok(node !== undefined);
+  const peer = await createOutlaw(`/ip4/127.0.0.1/tcp/${node.p2pPort}/p2p/${node.peerId}`);
+  t.after(peer.stop);
+  const gradient = bytesToField(thief.honest.outputs[2] ?? new Uint8Array(32));
+  const lie = withOutput(thief.honest, 2, gradient === 0n ? 1n : gradient - 1n);
+  const value = [signed(copycat, copycat.honest), signed(thief, lie), signed(victim, victim.honest)];
+  peer.send([rawMessage(devnet.info.chainId, { topic: "submissions", value })]);
+  await waitFor(
+    "what the node thinks of it",
+    async () => {
+      const { peers } = await devnet.client(0).call("node_status", {});
+      return peers.some(({ peerId, score }) => peerId === peer.peerId && score < -5) ? true : undefined;
+    },
+    { timeoutMs: 20_000, everyMs: 50 },
+  );
 });
 
 test("an honest proof after the close is refused", { timeout: 120_000 }, async () => {

@@ -225,6 +225,21 @@ export function createChain(options: ChainOptions = {}): TestChain {
   };
 }
 
+/** Three pods with so many slots each that all 64 of a task are drawn; two tasks. */
+export function createWideChain(): TestChain {
+  const narrow = documentOf({ tasks: 2, batches: 64 });
+  const document = {
+    ...narrow,
+    pods: narrow.pods.map((pod) => ({ ...pod, bond: String(zkp(440)) })),
+    tasks: narrow.tasks.map((task) => ({
+      ...task,
+      enrolled: task.enrolled.map((it) => ({ ...it, slots: 22 })),
+    })),
+  };
+  const genesis = genesisState(document);
+  return { ...createChain(), document, genesis, params: genesis.params };
+}
+
 /** A block on the chain with what its children need; genesis has no block. */
 export type Link = Parent & {
   readonly block: Block | undefined;

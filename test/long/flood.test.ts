@@ -181,8 +181,8 @@ async function floodAsPeer(address: string, signal: AbortSignal): Promise<void> 
         if (n % TURNS_A_STOCK === 0) stock = stockOfMessages();
         for (const it of stock) {
           const messages: GossipMessage[] = [
-            { topic: "submissions", value: it.falseProof },
-            { topic: "submissions", value: it.badlySigned },
+            { topic: "submissions", value: [it.falseProof] },
+            { topic: "submissions", value: [it.badlySigned, it.falseProof] },
             { topic: "transactions", value: it.transaction },
             { topic: "headers", value: { header: it.header, certificate: it.certificate } },
           ];

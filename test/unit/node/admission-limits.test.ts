@@ -2,13 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FAULTS, type Fault, fault, type Verdict } from "../../../consensus/primitives/faults.ts";
-import { zkp } from "../../../consensus/primitives/units.ts";
 import type { Submission } from "../../../consensus/types/submission.ts";
 import { SELECTOR, type Transaction } from "../../../consensus/types/transaction.ts";
-import { genesisState } from "../../../genesis/state.ts";
 import { createAdmission } from "../../../node/admission.ts";
 import { createMempool } from "../../../node/mempool.ts";
-import { createChain, documentOf, fieldBytes, genesisLink, sign, submissionOf } from "../../helpers/chain.ts";
+import { createWideChain, fieldBytes, genesisLink, sign, submissionOf } from "../../helpers/chain.ts";
 import { until } from "./samples.ts";
 
 const SLOTS = 64;
@@ -17,21 +15,6 @@ const IN_HAND = 256;
 const OF_PEERS = 192;
 const OF_PEER = 64;
 const EVIDENCE = 32;
-
-/** Three pods with so many slots each that all 64 of a task are drawn; two tasks. */
-function createWideChain() {
-  const narrow = documentOf({ tasks: 2, batches: 64 });
-  const document = {
-    ...narrow,
-    pods: narrow.pods.map((pod) => ({ ...pod, bond: String(zkp(440)) })),
-    tasks: narrow.tasks.map((task) => ({
-      ...task,
-      enrolled: task.enrolled.map((it) => ({ ...it, slots: 22 })),
-    })),
-  };
-  const genesis = genesisState(document);
-  return { ...createChain(), document, genesis, params: genesis.params };
-}
 
 const chain = createWideChain();
 const genesis = genesisLink(chain);
@@ -67,6 +50,7 @@ function open() {
       verifyEvidence: held,
     },
     network: { publish: () => {} },
+    bundles: { publish: () => {} },
     limits: { mayRelay: () => true, onRejected: () => {} },
     onRejected: () => {},
     onPooled: () => {},

@@ -67,6 +67,7 @@ function open(link: Link = genesis) {
       },
     },
     network: { publish: ({ topic }) => log.push(`published to ${topic}`) },
+    bundles: { publish: () => log.push("published to submissions") },
     limits: {
       mayRelay: (peer) => peer !== "muted",
       onRejected: (peer, { code }) => log.push(`${peer} charged for ${code}`),
@@ -252,6 +253,7 @@ describe("a submission", () => {
         verifyEvidence: () => Promise.reject(new Error("worker died")),
       },
       network: { publish: () => {} },
+      bundles: { publish: () => {} },
       limits: { mayRelay: () => true, onRejected: () => {} },
       onRejected: () => {},
       onPooled: () => {},

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createGossipQueue } from "../../../node/network/gossip-queue.ts";
+import { BUNDLE_MAX } from "../../../node/network/topics.ts";
 import { aTurn } from "../../../node/turns.ts";
 
 const MIB = 1024 * 1024;
@@ -9,13 +10,13 @@ const MIB = 1024 * 1024;
 /** A queue whose verdicts come when the test says so; what is being judged, by peer. */
 function gated() {
   const queue = createGossipQueue();
-  const open: { readonly peer: string; readonly end: () => void }[] = [];
-  const add = (peer: string, bytes = 1): boolean =>
-    queue.add(
-      peer,
+  const open: { readonly peer: string; readonly weight: number; readonly end: () => void }[] = [];
+  const add = (peer: string, bytes = 1, weight = 1): boolean =>
+    queue.add(peer, {
       bytes,
-      () => new Promise<void>((resolve) => void open.push({ peer, end: () => resolve() })),
-    );
+      weight,
+      judge: () => new Promise<void>((resolve) => void open.push({ peer, weight, end: () => resolve() })),
+    });
   const addMany = (peer: string, count: number, bytes = 1): number =>
     Array.from({ length: count }, () => add(peer, bytes)).filter(Boolean).length;
   const endAll = async (): Promise<void> => {
@@ -23,7 +24,18 @@ function gated() {
     await aTurn();
   };
   const judged = (peer: string): number => open.filter((it) => it.peer === peer).length;
-  return { queue, open, addMany, endAll, judged };
+  /** Ends what the peer has had in judgment the longest. */
+  const endOne = async (peer: string): Promise<void> => {
+    const [it] = open.splice(
+      open.findIndex((some) => some.peer === peer),
+      1,
+    );
+    it?.end();
+    await aTurn();
+  };
+  const weighed = (peer?: string): number =>
+    open.reduce((sum, it) => sum + (peer === undefined || it.peer === peer ? it.weight : 0), 0);
+  return { queue, open, add, addMany, endAll, endOne, judged, weighed };
 }
 
 test("of one peer 32 are judged at once, of all 128", () => {
@@ -78,4 +90,52 @@ test("what waits is forgotten at the end, what is under way ends by itself", asy
   assert.equal(queue.size(), 32);
   await endAll();
   assert.deepEqual([queue.size(), open.length], [0, 0]);
+});
+
+test("a message counts for as many as it holds: of one peer 32, of all 128", async () => {
+  const { queue, add, endAll, judged, weighed } = gated();
+  for (let i = 0; i < 9; i++) add("a", 1, 10);
+  assert.equal(weighed("a"), 30, "a fourth of ten would be forty");
+  for (const peer of ["b", "c", "d"]) for (let i = 0; i < 3; i++) add(peer, 1, BUNDLE_MAX);
+  assert.deepEqual(["b", "c", "d"].map(judged), [1, 1, 1]);
+  for (let turn = 0; queue.size() > 0; turn++) {
+    assert.ok(turn < 20);
+    assert.ok(weighed() <= 128 && weighed("a") <= 32 && weighed("b") <= 32);
+    await endAll();
+  }
+});
+
+test("a full bundle is judged when its peer has nothing else in judgment, and not before", async () => {
+  const { add, addMany, endOne, judged, weighed } = gated();
+  addMany("a", 2);
+  add("a", 1, BUNDLE_MAX);
+  addMany("a", 1);
+  assert.equal(weighed("a"), 2);
+  await endOne("a");
+  assert.equal(weighed("a"), 1, "what came after it doesn't overtake it");
+  await endOne("a");
+  assert.deepEqual([judged("a"), weighed("a")], [1, BUNDLE_MAX]);
+});
+
+test("even one that is heavier than all places together has its turn, alone", async () => {
+  const { add, endOne, weighed } = gated();
+  add("a", 1, 1);
+  add("b", 1, 1_000);
+  add("c", 1, 1);
+  assert.equal(weighed(), 1);
+  await endOne("a");
+  assert.equal(weighed(), 1_000);
+  await endOne("b");
+  assert.equal(weighed(), 1);
+});
+
+test("light messages of many peers don't keep a heavy one waiting for ever", async () => {
+  const { add, addMany, endOne, judged } = gated();
+  const crowd = ["b", "c", "d", "e", "f"];
+  for (const peer of crowd) addMany(peer, 400);
+  add("a", 1, BUNDLE_MAX);
+  for (let ended = 0; judged("a") === 0; ended++) {
+    assert.ok(ended < 200, "its turn comes");
+    await endOne(crowd[ended % crowd.length] ?? "");
+  }
 });

@@ -54,7 +54,7 @@ const evidence = {
 
 const SAMPLES: readonly GossipMessage[] = [
   { topic: "transactions", value: transaction(1) },
-  { topic: "submissions", value: submission(3) },
+  { topic: "submissions", value: [submission(3), submission(4)] },
   { topic: "headers", value: header(7) },
   { topic: "evidence", value: evidence },
 ];
@@ -96,7 +96,7 @@ test("what is false or in doubt is not passed on, and what is false costs its se
   const limits = createRelayLimits({ network: { blame: () => undefined } });
   const judge: NetworkComponents["onGossip"] = (message, from) => {
     if (message.topic !== "submissions") return { kind: "accept" };
-    if (message.value.slot === 2) return { kind: "ignore", fault: fault("rpc/busy") };
+    if (message.value[0]?.slot === 2) return { kind: "ignore", fault: fault("rpc/busy") };
     limits.onRejected(from, REJECT.fault);
     return REJECT;
   };
@@ -106,7 +106,7 @@ test("what is false or in doubt is not passed on, and what is false costs its se
   const liar = await outlaw(t, b, "liar");
   const scoreOf = (peerId: string) => b.network.peers().find((it) => it.peerId === peerId)?.score;
   await until(() => b.network.peers().length === 3, "the liar is connected");
-  liar.send([1, 2, 3].map((slot) => named({ topic: "submissions", value: submission(slot) })));
+  liar.send([1, 2, 3].map((slot) => named({ topic: "submissions", value: [submission(slot)] })));
   const after = { topic: "transactions", value: transaction(5) } as const;
   liar.send([named(after)]);
   await until(() => heard(c, after).length === 1, "what is valid is passed on all the same");
@@ -133,13 +133,15 @@ test("what does not decode is rejected and charged; what is on no topic of the c
     { topic: odd.topic, data: new Uint8Array([...odd.data, 0]) },
     { topic: topicId("test", "evidence"), data: new Uint8Array(5_000) },
     { topic: topicId("test", "submissions"), data: new Uint8Array(0) },
+    named({ topic: "submissions", value: [submission(1), submission(2), submission(1)] }),
+    { ...named({ topic: "submissions", value: [submission(1)] }), topic: "/zkp/test/submissions/1" },
   ]);
   liar.send([odd]);
   await until(() => heard(c, { topic: "transactions", value: transaction(1) }).length === 1, "the good one");
   assert.deepEqual(
     charged,
-    ["block/malformed", "transaction/malformed", "evidence/malformed", "submission/malformed"].map(
-      (code) => `${liar.peerId} ${code}`,
+    ["block", "transaction", "evidence", "submission", "submission"].map(
+      (what) => `${liar.peerId} ${what}/malformed`,
     ),
   );
   assert.equal(b.received.gossip.filter(({ from }) => from === liar.peerId).length, 1);
@@ -160,7 +162,7 @@ test("of one peer 32 messages are judged at once, those behind wait their turn, 
   assert.ok(b && c);
   await ready(b, c);
   const eager = await outlaw(t, b, "eager");
-  const of = (slot: number): GossipMessage => ({ topic: "submissions", value: submission(slot) });
+  const of = (slot: number): GossipMessage => ({ topic: "submissions", value: [submission(slot)] });
   for (let slot = 0; slot < 80; slot++) eager.send([named(of(slot))]);
   await until(() => b.network.gossip().undecided === 80, "all have come");
   assert.equal(gates.length, 32);
@@ -174,6 +176,82 @@ test("of one peer 32 messages are judged at once, those behind wait their turn, 
   }, "all verdicts are in");
   await until(() => heard(c, of(79)).length === 1, "and passed on, the last one too");
   assert.equal(b.network.gossip().unheard, 0);
+});
+
+test("what is published in one turn travels in bundles, over a neighbour too, each submission once", async (t) => {
+  const [a, b, c] = await line(t, 3);
+  assert.ok(a && b && c);
+  await ready(a, b);
+  await ready(b, c);
+  const all = Array.from({ length: 70 }, (_, slot) => submission(slot));
+  for (const it of all) a.network.publish({ topic: "submissions", value: [it] });
+  const bundles = (node: Node) =>
+    node.received.gossip.flatMap(({ message }) => (message.topic === "submissions" ? [message.value] : []));
+  await until(() => bundles(c).flat().length >= all.length, "all of them");
+  for (const node of [b, c]) {
+    assert.deepEqual(bundles(node), [all.slice(0, 32), all.slice(32, 64), all.slice(64)]);
+  }
+});
+
+test("of one peer so many bundles are judged at once that 32 submissions are, and a peer beside it is heard", async (t) => {
+  const gates: (() => void)[] = [];
+  const [b, c] = await line(t, 2, [
+    {
+      onGossip: async (message, from) => {
+        b?.received.gossip.push({ message, from });
+        if (message.topic === "submissions") await new Promise<void>((resolve) => gates.push(resolve));
+        return { kind: "accept" };
+      },
+    },
+  ]);
+  assert.ok(b && c);
+  await ready(c, b);
+  const eager = await outlaw(t, b, "packer");
+  const bundle = (first: number, count: number): GossipMessage => ({
+    topic: "submissions",
+    value: Array.from({ length: count }, (_, i) => submission(first + i)),
+  });
+  for (const count of [12, 20, 32, 1]) eager.send([named(bundle(100 * count, count))]);
+  await until(() => b.network.gossip().undecided === 4, "all have come");
+  assert.equal(gates.length, 2);
+  await ready(c, b);
+  gates.shift()?.();
+  await until(() => b.network.gossip().undecided === 3, "one has its verdict");
+  assert.equal(gates.length, 1, "thirty-two don't fit beside twenty");
+  gates.shift()?.();
+  await until(() => gates.length === 1, "the full one has its turn");
+  assert.equal(b.network.gossip().undecided, 2);
+  gates.shift()?.();
+  await until(() => gates.length === 1, "and the last");
+  gates.shift()?.();
+});
+
+test("who fills bundles with what is of no use is cut off as soon as if it had sent each by itself", async (t) => {
+  const [b, c] = await line(t, 2, [
+    {
+      // One of each bundle is new.
+      onGossip: (message, from) => {
+        b?.received.gossip.push({ message, from });
+        return message.topic === "submissions"
+          ? { kind: "ignore", fault: fault("submission/nullifier-spent"), useless: message.value.length - 1 }
+          : { kind: "accept" };
+      },
+    },
+  ]);
+  assert.ok(b && c);
+  await ready(c, b);
+  const packer = await outlaw(t, b, "repacker");
+  let sent = 0;
+  for (; packer.stream.status === "open" && sent < 1_000; sent++) {
+    const value = Array.from({ length: 32 }, (_, i) => submission(i < 31 ? i : 1_000 + sent));
+    packer.send([named({ topic: "submissions", value })]);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await until(() => b.network.peers().length === 1, "it is cut off");
+  assert.ok(sent < 1_000, `${sent} bundles`);
+  const useful = { topic: "transactions", value: transaction(9) } as const;
+  c.network.publish(useful);
+  await until(() => heard(b, useful).length === 1, "the other one is heard");
 });
 
 test("a verdict that does not come in four seconds is none: the message is not passed on later", async (t) => {
@@ -285,7 +363,7 @@ test("who goes on after it was found to lie is cut off sooner, and one beside it
   const liar = await outlaw(t, b, "stubborn");
   let sent = 0;
   for (let slot = 0; slot < 20_000 && liar.stream.status === "open"; slot++) {
-    const message = named({ topic: "submissions", value: submission(slot) });
+    const message = named({ topic: "submissions", value: [submission(slot)] });
     sent += message.data.length;
     liar.send([message]);
     if (slot % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 2));

@@ -42,7 +42,7 @@ test("three nodes find each other and exchange every kind of message", async (t)
   a.network.sendCertificate(sent.certificate);
   a.network.sendProposal(sent.proposal);
   a.network.publish({ topic: "transactions", value: sent.transaction });
-  a.network.publish({ topic: "submissions", value: sent.submission });
+  a.network.publish({ topic: "submissions", value: [sent.submission] });
   for (const { received } of [b, c]) {
     await until(() => received.gossip.length === 2 && received.proposals.length === 1, "messages");
     await until(() => received.votes.length === 1 && received.certificates.length === 1, "votes");
@@ -60,7 +60,7 @@ test("three nodes find each other and exchange every kind of message", async (t)
       received.gossip.map(({ message }) => message),
       [
         { topic: "transactions", value: sent.transaction },
-        { topic: "submissions", value: sent.submission },
+        { topic: "submissions", value: [sent.submission] },
       ],
     );
   }

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { FAULTS, FaultError } from "../../../consensus/primitives/faults.ts";
 import { silentLog } from "../../../node/log.ts";
 import {
+  createDispatcher,
   createRpcServer,
   defineMethod,
   type RpcComponents,
@@ -162,6 +163,42 @@ test("batches answer calls in order, without notifications, up to the limit", as
   );
   const tooMany = (await (await post(url, JSON.stringify([...batch, 5]))).json()) as Reply;
   assert.equal(tooMany.error?.data.code, "rpc/too-large");
+});
+
+test("the calls of batches leave other events their turn between them, and are answered in order", async () => {
+  let turns = 0;
+  let isDone = false;
+  const others = (): void => {
+    turns += 1;
+    if (!isDone) setImmediate(others);
+  };
+  const begun: number[] = [];
+  const slow = defineMethod(z.strictObject({ n: z.int() }), async ({ n }) => {
+    if (begun.length === 0) others();
+    begun.push(turns);
+    const endMs = performance.now() + 2;
+    while (performance.now() < endMs);
+    return n;
+  });
+  const dispatch = createDispatcher({ batchMax: 50 }, { methods: { slow }, log: silentLog });
+  const { signal } = new AbortController();
+  // Eight requests that come at once: 128 calls, a quarter of a second.
+  const replies = await Promise.all(
+    Array.from({ length: 8 }, (_, batch) => {
+      const calls = Array.from({ length: 16 }, (_, i) => ask("slow", { n: 16 * batch + i }, i));
+      return dispatch(new TextEncoder().encode(JSON.stringify(calls)), { signal });
+    }),
+  );
+  isDone = true;
+  for (const [batch, text] of replies.entries()) {
+    assert.deepEqual(
+      (JSON.parse(text ?? "") as Reply[]).map(({ id, result }) => [id, result]),
+      Array.from({ length: 16 }, (_, i) => [i, 16 * batch + i]),
+    );
+  }
+  assert.equal(begun.length, 128);
+  const ofOneTurn = Map.groupBy(begun, (turn) => turn);
+  assert.ok([...ofOneTurn.values()].every(({ length }) => length <= 8));
 });
 
 test("notifications alone are answered with nothing", async (t) => {
