@@ -207,6 +207,17 @@ async function instantiate(slots: number, modulus: Modulus, extension: Extension
 
     write,
     writeLimbs,
+    /** Limbs from a place in a table, times the sign. */
+    writeRow: (
+      register: Register,
+      element: number,
+      table: Float64Array,
+      from: number,
+      sign: 1 | -1,
+    ): void => {
+      const at = place(register, element);
+      for (let i = 0; i < LIMBS; i++) numbers[at + 2 * i] = sign * (table[from + i] ?? 0);
+    },
     readLimbs,
     read: (register: Register, element: number): bigint =>
       mod(valueOfLimbs(readLimbs(register, element)) * modulus.formInverse),
