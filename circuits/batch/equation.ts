@@ -20,7 +20,8 @@ import type { Field } from "./field.ts";
 import { createFinal } from "./final.ts";
 import { createFp12 } from "./fp12.ts";
 import { createG1, type Jacobian } from "./g1.ts";
-import { createKeys, type PreparedKey, type Term, termsOf } from "./key.ts";
+import { createKeys, type PreparedKey, type Term, type TwistLimbs, termsOf, twistLimbs } from "./key.ts";
+import { BASE } from "./limbs.ts";
 import { createMiller } from "./miller.ts";
 import { createInverter } from "./powers.ts";
 
@@ -41,7 +42,8 @@ export type Answer =
 
 export const PAIRS_PER_KEY = 3;
 
-type TwistValue = typeof G2_GENERATOR;
+const GENERATOR = { x: BASE.elementLimbs(G1_GENERATOR.x), y: BASE.elementLimbs(G1_GENERATOR.y) };
+const TWIST_GENERATOR = twistLimbs(G2_GENERATOR);
 
 /** Time spent, in milliseconds, for the bench. */
 export type Phases = { coefficients: number; sums: number; miller: number; final: number };
@@ -65,11 +67,9 @@ export function createEquation(field: Field) {
   const [product, each] = [fp12.allocate(), fp12.allocate()];
   const phases: Phases = { coefficients: 0, sums: 0, miller: 0, final: 0 };
 
-  const writeTwist = (pair: number, { x, y }: TwistValue): void => {
-    field.write(q.x, pair, x.c0);
-    field.write(field.part1(q.x), pair, x.c1);
-    field.write(q.y, pair, y.c0);
-    field.write(field.part1(q.y), pair, y.c1);
+  const writeTwist = (pair: number, limbs: TwistLimbs): void => {
+    const parts = [q.x, field.part1(q.x), q.y, field.part1(q.y)];
+    for (const [i, part] of parts.entries()) field.writeLimbs(part, pair, limbs[i] ?? []);
   };
 
   /** −x/y = −XZ/Y and 1/y = Z³/Y of the points that `left` holds. Both are 0 for infinity, whose pairing is 1. */
@@ -97,7 +97,7 @@ export function createEquation(field: Field) {
   /** For each list of terms their sum, one after the other in `sums`. */
   const fixedSums = (key: PreparedKey, lists: readonly (readonly Term[])[]): void => {
     const all = lists.flatMap((terms, list) => terms.map((term) => ({ list, ...term })));
-    for (const list of lists.keys()) g1.write(sums, list, Point.ZERO);
+    for (const list of lists.keys()) g1.setInfinity(sums, list);
     const width = 2 * field.slots - lists.length;
     for (let from = 0; from < all.length; from += width) {
       const part = all.slice(from, from + width);
@@ -132,10 +132,10 @@ export function createEquation(field: Field) {
     }
     if (claims.length % 2 === 0) return;
     for (const point of [a, c]) {
-      field.write(point.x, claims.length, G1_GENERATOR.x);
-      field.write(point.y, claims.length, G1_GENERATOR.y);
+      field.writeLimbs(point.x, claims.length, GENERATOR.x);
+      field.writeLimbs(point.y, claims.length, GENERATOR.y);
     }
-    writeTwist(claims.length, G2_GENERATOR);
+    writeTwist(claims.length, TWIST_GENERATOR);
   };
 
   return {
@@ -168,8 +168,7 @@ export function createEquation(field: Field) {
         const ofAlpha = termsOf(key.nPublic + 1, (scalars[0] ?? 0n) % FIELD_ORDER);
         fixedSums(key, [ofAlpha, ofPoints]);
         sumOf(sums, 2, right, members);
-        const { beta, gamma, delta } = key.points;
-        for (const [i, twist] of [beta, gamma, delta].entries()) {
+        for (const [i, twist] of key.twists.entries()) {
           g1.move(left, pair, sums, i, true);
           writeTwist(pair, twist);
           pair++;
@@ -177,8 +176,8 @@ export function createEquation(field: Field) {
       }
       const paired = Math.ceil(pair / 2);
       if (pair % 2 === 1) {
-        g1.write(left, pair, Point.ZERO);
-        writeTwist(pair, G2_GENERATOR);
+        g1.setInfinity(left, pair);
+        writeTwist(pair, TWIST_GENERATOR);
       }
       lineFactors(paired);
       const summed = performance.now();
@@ -206,8 +205,8 @@ export function createEquation(field: Field) {
       lineFactors(slots);
       miller(product, q, p, slots, "each");
       /** Of the points in `left`, which are to be negative. */
-      const factor = (twist: (key: PreparedKey) => TwistValue): void => {
-        for (const [i, { key }] of claims.entries()) writeTwist(i, twist(key));
+      const factor = (twist: 0 | 1 | 2): void => {
+        for (const [i, { key }] of claims.entries()) writeTwist(i, key.twists[twist]);
         lineFactors(slots);
         miller(each, q, p, slots, "each");
         fp12.mul(product, product, each, slots);
@@ -215,15 +214,15 @@ export function createEquation(field: Field) {
       for (const [i, { key }] of claims.entries()) {
         g1.write(left, i, Point.fromAffine(key.points.alpha).negate());
       }
-      factor(({ points }) => points.beta);
+      factor(0);
       for (const [i, { key, signals }] of claims.entries()) {
         fixedSums(key, [[1n, ...signals].flatMap((scalar, point) => termsOf(point, scalar))]);
         g1.move(left, i, sums, 0, true);
       }
-      factor(({ points }) => points.gamma);
+      factor(1);
       g1.fromAffine(left, c, slots);
       field.sub(left.y, field.zero, left.y, slots);
-      factor(({ points }) => points.delta);
+      factor(2);
       return final.ofEach(product, count);
     },
   };

@@ -77,6 +77,13 @@ export function createG1(field: Field, { invert }: Inverter) {
     field.move(to.z, at, from.z, element);
   };
 
+  /** As (0, 1, 0). */
+  const setInfinity = (to: Jacobian, element: number): void => {
+    field.move(to.x, element, field.zero, 0);
+    field.move(to.y, element, field.one, 0);
+    field.move(to.z, element, field.zero, 0);
+  };
+
   return {
     affine,
     jacobian,
@@ -157,11 +164,13 @@ export function createG1(field: Field, { invert }: Inverter) {
       return new Point(mod(field.read(x, element) * Z), field.read(y, element), mod(Z * Z * Z));
     },
     write: (to: Jacobian, element: number, point: NoblePoint): void => {
-      const infinite = point.is0();
-      const { x, y } = infinite ? { x: 0n, y: 1n } : point.toAffine();
+      setInfinity(to, element);
+      if (point.is0()) return;
+      const { x, y } = point.toAffine();
       field.write(to.x, element, x);
       field.write(to.y, element, y);
-      field.write(to.z, element, infinite ? 0n : 1n);
+      field.move(to.z, element, field.one, 0);
     },
+    setInfinity,
   };
 }

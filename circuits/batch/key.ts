@@ -13,7 +13,7 @@ import { FIELD_ORDER } from "../../consensus/work/gradient.ts";
 import { type KeyPoints, pointsOfKey, type VerificationKey } from "../verification-key.ts";
 import type { Field } from "./field.ts";
 import type { G1, Jacobian } from "./g1.ts";
-import { LIMBS } from "./limbs.ts";
+import { BASE, LIMBS } from "./limbs.ts";
 
 const WINDOW_BITS = 6;
 const WINDOWS = Math.ceil(254 / WINDOW_BITS);
@@ -21,8 +21,16 @@ const RADIX = 1 << WINDOW_BITS;
 const ODD_MULTIPLES = 1 << (WINDOW_BITS - 1);
 const ENTRY = 2 * LIMBS;
 
+/** Limbs of an affine point of G2: of x's parts and of y's. */
+export type TwistLimbs = readonly (readonly number[])[];
+
+export const twistLimbs = ({ x, y }: KeyPoints["beta"]): TwistLimbs =>
+  [x.c0, x.c1, y.c0, y.c1].map(BASE.elementLimbs);
+
 export type PreparedKey = {
   readonly points: KeyPoints;
+  /** β, γ and δ, as limbs. */
+  readonly twists: readonly [TwistLimbs, TwistLimbs, TwistLimbs];
   readonly nPublic: number;
   /** Of IC₀ …, α: point by point, window by window, multiple by multiple, x's limbs and y's. */
   readonly table: Float64Array;
@@ -110,7 +118,8 @@ export function createKeys(field: Field, g1: G1) {
         g1.toAffine(affine, base, n);
       }
     }
-    return { points, nPublic: key.nPublic, table };
+    const twists = [twistLimbs(points.beta), twistLimbs(points.gamma), twistLimbs(points.delta)] as const;
+    return { points, twists, nPublic: key.nPublic, table };
   };
 
   /** What termsOf() made, scalar by point. At most 2 · slots. */
