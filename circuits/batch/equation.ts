@@ -6,7 +6,8 @@
  * hold, then whatever the others are, at most one of the 15³³ coefficients that it may get makes the product
  * 1. It means nothing before every B is known to be in its group, which the same Miller loop tells.
  *
- * Sums have no exceptional additions: equal or opposite terms would need coefficients that nobody can know.
+ * Sums may have exceptional additions where a key's points are multiples of each other that somebody knows, as
+ * those of a development set-up are: then they are done once more, by noble's complete formulas.
  */
 
 import { bn254 } from "@noble/curves/bn254.js";
@@ -18,14 +19,13 @@ import type { ProofRegisters } from "./decode.ts";
 import type { Field } from "./field.ts";
 import { createFinal } from "./final.ts";
 import { createFp12 } from "./fp12.ts";
-import { createG1, type NoblePoint, sumOf } from "./g1.ts";
-import { createKeys, type PreparedKey } from "./key.ts";
-import { mod } from "./limbs.ts";
+import { createG1, type Jacobian } from "./g1.ts";
+import { createKeys, type PreparedKey, type Term, type TwistLimbs, termsOf, twistLimbs } from "./key.ts";
+import { BASE } from "./limbs.ts";
 import { createMiller } from "./miller.ts";
 import { createInverter } from "./powers.ts";
 
 const { Point } = bn254.G1;
-const { Fp } = bn254.fields;
 
 /** A decoded proof: its place in the registers, and what it is about. */
 export type Claim = {
@@ -42,7 +42,8 @@ export type Answer =
 
 export const PAIRS_PER_KEY = 3;
 
-type TwistValue = typeof G2_GENERATOR;
+const GENERATOR = { x: BASE.elementLimbs(G1_GENERATOR.x), y: BASE.elementLimbs(G1_GENERATOR.y) };
+const TWIST_GENERATOR = twistLimbs(G2_GENERATOR);
 
 /** Time spent, in milliseconds, for the bench. */
 export type Phases = { coefficients: number; sums: number; miller: number; final: number };
@@ -60,42 +61,57 @@ export function createEquation(field: Field) {
   const c = g1.affine();
   const q = { x: field.fp2(), y: field.fp2() };
   const [left, right, terms] = [g1.jacobian(), g1.jacobian(), g1.jacobian()];
+  const [gathered, sums] = [g1.jacobian(), g1.jacobian()];
   const p = { byW: field.fp(), byW3: field.fp() };
   const temporary = field.fp();
   const [product, each] = [fp12.allocate(), fp12.allocate()];
   const phases: Phases = { coefficients: 0, sums: 0, miller: 0, final: 0 };
 
-  /** −(−x/y) and −1/y: of the negative point. Both are 0 for infinity, whose pairing is 1. */
-  const writeNegative = (pair: number, { X, Y, Z }: NoblePoint): void => {
-    const inverse = Fp.inv(Y);
-    field.write(p.byW, pair, mod(X * inverse));
-    field.write(p.byW3, pair, mod(-Z * inverse));
-  };
-  const writeTwist = (pair: number, { x, y }: TwistValue): void => {
-    field.write(q.x, pair, x.c0);
-    field.write(field.part1(q.x), pair, x.c1);
-    field.write(q.y, pair, y.c0);
-    field.write(field.part1(q.y), pair, y.c1);
+  const writeTwist = (pair: number, limbs: TwistLimbs): void => {
+    const parts = [q.x, field.part1(q.x), q.y, field.part1(q.y)];
+    for (const [i, part] of parts.entries()) field.writeLimbs(part, pair, limbs[i] ?? []);
   };
 
-  /** Σ scalarₖ·ICₖ, and scalar·α. */
-  const fixedSums = (key: PreparedKey, scalars: readonly bigint[], ofAlpha: bigint) => {
-    const present = scalars.flatMap((scalar, point) => (scalar === 0n ? [] : [{ point, scalar }]));
-    let sum = Point.ZERO;
-    let alpha = Point.ZERO;
-    const all = ofAlpha === 0n ? present : [...present, { point: key.nPublic + 1, scalar: ofAlpha }];
-    const width = 2 * field.slots;
+  /** −x/y = −XZ/Y and 1/y = Z³/Y of the points that `left` holds. Both are 0 for infinity, whose pairing is 1. */
+  const lineFactors = (n: number): void => {
+    inverter.invert(temporary, left.y, n);
+    field.mul(temporary, temporary, left.z, n);
+    field.mul(p.byW, temporary, left.x, n);
+    field.sub(p.byW, field.zero, p.byW, n);
+    field.mul(temporary, temporary, left.z, n);
+    field.mul(p.byW3, temporary, left.z, n);
+  };
+
+  /** The sum of some points, whatever they are, into an element of `to`. */
+  const sumOf = (to: Jacobian, at: number, from: Jacobian, elements: readonly number[]): void => {
+    for (const [i, element] of elements.entries()) g1.move(gathered, i, from, element);
+    if (elements.length > 0 && g1.sum(gathered, elements.length)) g1.move(to, at, gathered, 0);
+    else
+      g1.write(
+        to,
+        at,
+        elements.reduce((sum, element) => sum.add(g1.read(from, element)), Point.ZERO),
+      );
+  };
+
+  /** For each list of terms their sum, one after the other in `sums`. */
+  const fixedSums = (key: PreparedKey, lists: readonly (readonly Term[])[]): void => {
+    const all = lists.flatMap((terms, list) => terms.map((term) => ({ list, ...term })));
+    for (const list of lists.keys()) g1.setInfinity(sums, list);
+    const width = 2 * field.slots - lists.length;
     for (let from = 0; from < all.length; from += width) {
       const part = all.slice(from, from + width);
       keys.multiply(terms, key, part);
-      let count = part.length;
-      if (part.at(-1)?.point === key.nPublic + 1) {
-        count--;
-        alpha = g1.read(terms, count);
+      for (const list of lists.keys()) {
+        const elements = part.flatMap((term, i) => (term.list === list ? [i] : []));
+        if (from > 0) {
+          // Behind this part, what the parts before have come to.
+          g1.move(terms, part.length + list, sums, list);
+          elements.push(part.length + list);
+        }
+        sumOf(sums, list, terms, elements);
       }
-      sum = sum.add(sumOf(g1, terms, count));
     }
-    return { sum, alpha };
   };
 
   /** The claims' points into the working registers, in the claims' order. */
@@ -116,10 +132,10 @@ export function createEquation(field: Field) {
     }
     if (claims.length % 2 === 0) return;
     for (const point of [a, c]) {
-      field.write(point.x, claims.length, G1_GENERATOR.x);
-      field.write(point.y, claims.length, G1_GENERATOR.y);
+      field.writeLimbs(point.x, claims.length, GENERATOR.x);
+      field.writeLimbs(point.y, claims.length, GENERATOR.y);
     }
-    writeTwist(claims.length, G2_GENERATOR);
+    writeTwist(claims.length, TWIST_GENERATOR);
   };
 
   return {
@@ -133,50 +149,39 @@ export function createEquation(field: Field) {
       invariant(pairs <= 2 * field.slots, "a batch fits the registers");
       const started = performance.now();
       gather(registers, claims);
-      const slots = Math.ceil(count / 2);
       const coefficients = drawCoefficients(count);
       multiply(left, a, coefficients, count);
       multiply(right, c, coefficients, count);
-      // −x/y = −XZ/Y and 1/y = Z³/Y
-      inverter.invert(temporary, left.y, slots);
-      field.mul(temporary, temporary, left.z, slots);
-      field.mul(p.byW, temporary, left.x, slots);
-      field.sub(p.byW, field.zero, p.byW, slots);
-      field.mul(temporary, temporary, left.z, slots);
-      field.mul(p.byW3, temporary, left.z, slots);
       const multiplied = performance.now();
 
       let pair = count;
       for (const [key, members] of groups) {
-        const list = [...members];
         const scalars = new Array<bigint>(key.nPublic + 1).fill(0n);
-        for (const [place, i] of list.entries()) {
+        for (const i of members) {
           const coefficient = coefficients.values[i] ?? 0n;
           scalars[0] = (scalars[0] ?? 0n) + coefficient;
           for (const [k, signal] of (claims[i]?.signals ?? []).entries()) {
             scalars[k + 1] = (scalars[k + 1] ?? 0n) + coefficient * signal;
           }
-          g1.move(terms, place, right, i);
         }
-        const sumOfC = sumOf(g1, terms, list.length);
-        const reduced = scalars.map((scalar) => scalar % FIELD_ORDER);
-        const { sum, alpha } = fixedSums(key, reduced, reduced[0] ?? 0n);
-        for (const [point, twist] of [
-          [alpha, key.points.beta],
-          [sum, key.points.gamma],
-          [sumOfC, key.points.delta],
-        ] as const) {
-          writeNegative(pair, point);
+        const ofPoints = scalars.flatMap((scalar, point) => termsOf(point, scalar % FIELD_ORDER));
+        const ofAlpha = termsOf(key.nPublic + 1, (scalars[0] ?? 0n) % FIELD_ORDER);
+        fixedSums(key, [ofAlpha, ofPoints]);
+        sumOf(sums, 2, right, members);
+        for (const [i, twist] of key.twists.entries()) {
+          g1.move(left, pair, sums, i, true);
           writeTwist(pair, twist);
           pair++;
         }
       }
+      const paired = Math.ceil(pair / 2);
       if (pair % 2 === 1) {
-        writeNegative(pair, Point.ZERO);
-        writeTwist(pair, G2_GENERATOR);
+        g1.setInfinity(left, pair);
+        writeTwist(pair, TWIST_GENERATOR);
       }
+      lineFactors(paired);
       const summed = performance.now();
-      const outside = miller(product, q, p, Math.ceil(pair / 2));
+      const outside = miller(product, q, p, paired);
       const looped = performance.now();
       const holds = outside.size === 0 && final.ofBoth(product);
       phases.coefficients += multiplied - started;
@@ -196,35 +201,28 @@ export function createEquation(field: Field) {
       const count = claims.length;
       const slots = Math.ceil(count / 2);
       gather(registers, claims);
-      inverter.invert(temporary, a.y, slots);
-      field.mul(p.byW, temporary, a.x, slots);
-      field.sub(p.byW, field.zero, p.byW, slots);
-      field.copy(p.byW3, temporary, slots);
+      g1.fromAffine(left, a, slots);
+      lineFactors(slots);
       miller(product, q, p, slots, "each");
-      const sums = claims.map(({ key, signals }) => fixedSums(key, [1n, ...signals], 0n).sum);
-      const factor = (
-        point: (claim: Claim, i: number) => NoblePoint,
-        twist: (key: PreparedKey) => TwistValue,
-      ) => {
-        for (const [i, claim] of claims.entries()) {
-          writeNegative(i, point(claim, i));
-          writeTwist(i, twist(claim.key));
-        }
+      /** Of the points in `left`, which are to be negative. */
+      const factor = (twist: 0 | 1 | 2): void => {
+        for (const [i, { key }] of claims.entries()) writeTwist(i, key.twists[twist]);
+        lineFactors(slots);
         miller(each, q, p, slots, "each");
         fp12.mul(product, product, each, slots);
       };
-      factor(
-        ({ key }) => Point.fromAffine(key.points.alpha),
-        ({ points }) => points.beta,
-      );
-      factor(
-        (_, i) => sums[i] ?? Point.ZERO,
-        ({ points }) => points.gamma,
-      );
-      factor(
-        (_, i) => Point.fromAffine({ x: field.read(c.x, i), y: field.read(c.y, i) }),
-        ({ points }) => points.delta,
-      );
+      for (const [i, { key }] of claims.entries()) {
+        g1.write(left, i, Point.fromAffine(key.points.alpha).negate());
+      }
+      factor(0);
+      for (const [i, { key, signals }] of claims.entries()) {
+        fixedSums(key, [[1n, ...signals].flatMap((scalar, point) => termsOf(point, scalar))]);
+        g1.move(left, i, sums, 0, true);
+      }
+      factor(1);
+      g1.fromAffine(left, c, slots);
+      field.sub(left.y, field.zero, left.y, slots);
+      factor(2);
       return final.ofEach(product, count);
     },
   };

@@ -78,6 +78,7 @@ async function instantiate(slots: number, modulus: Modulus, extension: Extension
 
   const mul = kernel("mul");
   const mul2 = kernel("mul2");
+  const mad2 = kernel("mad2");
   const sqr2 = kernel("sqr2");
   const mac2 = kernel("mac2");
   const sum3 = kernel("sum3");
@@ -85,6 +86,8 @@ async function instantiate(slots: number, modulus: Modulus, extension: Extension
   const add = kernel("add");
   const sub = kernel("sub");
   const normal = kernel("normal");
+  const tripleAdd = kernel("tripleAdd");
+  const tripleSub = kernel("tripleSub");
   const xi = kernel("xi");
   const lines = kernel("lines");
   const S = SLOT_BYTES;
@@ -171,6 +174,17 @@ async function instantiate(slots: number, modulus: Modulus, extension: Extension
       if (d !== a) add(d, a, zero, n);
       sub(d + partBytes, zero, a + partBytes, n);
     },
+    /** 3a + b and 3a − b in Fp2, normal, of normal ones. */
+    tripleAdd2: (d: Register, a: Register, b: Register, n: number): void => {
+      tripleAdd(d, a, b, n);
+      tripleAdd(d + partBytes, a + partBytes, b + partBytes, n);
+    },
+    tripleSub2: (d: Register, a: Register, b: Register, n: number): void => {
+      tripleSub(d, a, b, n);
+      tripleSub(d + partBytes, a + partBytes, b + partBytes, n);
+    },
+    /** ab + g in Fp2. */
+    mad2: (d: Register, a: Register, b: Register, g: Register, n: number): void => mad2(d, a, b, g, n),
     /** ab + ce + g in Fp2. */
     mac2: (d: Register, a: Register, b: Register, c: Register, e: Register, g: Register, n: number): void =>
       mac2(d, a, b, c, e, g, n),
@@ -207,6 +221,17 @@ async function instantiate(slots: number, modulus: Modulus, extension: Extension
 
     write,
     writeLimbs,
+    /** Limbs from a place in a table, times the sign. */
+    writeRow: (
+      register: Register,
+      element: number,
+      table: Float64Array,
+      from: number,
+      sign: 1 | -1,
+    ): void => {
+      const at = place(register, element);
+      for (let i = 0; i < LIMBS; i++) numbers[at + 2 * i] = sign * (table[from + i] ?? 0);
+    },
     readLimbs,
     read: (register: Register, element: number): bigint =>
       mod(valueOfLimbs(readLimbs(register, element)) * modulus.formInverse),

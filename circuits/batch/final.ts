@@ -13,20 +13,39 @@ import type { Fp12 } from "./fp12.ts";
 import { createFrobenius } from "./miller.ts";
 import type { Inverter } from "./powers.ts";
 
+/** x in digits 0, ±1, ±3, from the highest: of four one is not 0. */
+export const X_DIGITS: readonly number[] = (() => {
+  const digits: number[] = [];
+  for (let rest = CURVE_X; rest > 0n; rest >>= 1n) {
+    const low = Number(rest % 8n);
+    const digit = low % 2 === 0 ? 0 : low < 4 ? low : low - 8;
+    digits.push(digit);
+    rest -= BigInt(digit);
+  }
+  return digits.reverse();
+})();
+
 export function createFinal(field: Field, fp12: Fp12, inverter: Inverter) {
-  const { mul, sqr, conjugate } = fp12;
+  const { mul, sqrCyclotomic: sqr, conjugate } = fp12;
   const frobenius = createFrobenius(field, fp12);
   const registers = Array.from({ length: 16 }, () => fp12.allocate());
   const y = (i: number): Register => registers[i] ?? 0;
   const [r, t, swapped] = [fp12.allocate(), fp12.allocate(), fp12.allocate()];
-  const xBits = CURVE_X.toString(2).slice(1);
+  /** What x's digits name: 1 and 3, then their negatives. */
+  const table = [1, 3, -1, -3].map((digit) => ({ digit, register: fp12.allocate() }));
+  const [one, three] = [table[0]?.register ?? 0, table[1]?.register ?? 0];
+  const powers = X_DIGITS.map((digit) => table.find((entry) => entry.digit === digit)?.register);
 
-  /** f^(−x), d is not a. */
+  /** f^(−x) of an f of order p⁴ − p² + 1, whose inverse is its conjugate. */
   const powMinusX = (d: Register, a: Register, n: number): void => {
-    fp12.copy(d, a, n);
-    for (let i = 0; i < xBits.length; i++) {
+    fp12.copy(one, a, n);
+    sqr(three, a, n);
+    mul(three, three, a, n);
+    for (const i of [0, 1]) conjugate(table[i + 2]?.register ?? 0, table[i]?.register ?? 0, n);
+    fp12.copy(d, powers[0] ?? 0, n);
+    for (const power of powers.slice(1)) {
       sqr(d, d, n);
-      if (xBits[i] === "1") mul(d, d, a, n);
+      if (power !== undefined) mul(d, d, power, n);
     }
     conjugate(d, d, n);
   };

@@ -2,8 +2,8 @@
  * Points of G1 on the vector machine: affine registers x, y, or Jacobian ones X, Y, Z for (X/Z², Y/Z³), one
  * point an element. Called by coefficients.ts, key.ts and equation.ts.
  *
- * The formulas have exceptions (a point plus itself, its negative, or infinity). Whoever calls says why they
- * do not occur.
+ * The formulas have exceptions (a point plus itself, its negative, or infinity), which leave 0 for Z. Whoever
+ * calls says why they do not occur, or looks.
  */
 
 import { bn254 } from "@noble/curves/bn254.js";
@@ -31,7 +31,7 @@ export function createG1(field: Field, { invert }: Inverter) {
   ];
   const affine = (): Affine => ({ x: field.fp(), y: field.fp() });
   const jacobian = (): Jacobian => ({ ...affine(), z: field.fp() });
-  const addend = jacobian();
+  const [addend, odd, lane] = [jacobian(), jacobian(), jacobian()];
 
   /** R² − HHH − 2·V, R·(V − X₃) − Y·HHH and the new Z, of H in `a`, R in `b`, Y in `yFactor`, V's x in `x`. */
   const finishAddition = (t: Jacobian, x: Register, yFactor: Register, z: Register, n: number): void => {
@@ -49,6 +49,39 @@ export function createG1(field: Field, { invert }: Inverter) {
     mul(f, b, c, n);
     sub(f, f, e, n);
     normal(t.y, f, n);
+  };
+
+  /** T ← T + Q, slots of Q from `from` on. */
+  const addJacobian = (t: Jacobian, q: Jacobian, from: number, n: number): void => {
+    const [x, y, z] = [q.x, q.y, q.z].map((register) => field.slotAt(register, from)) as [
+      Register,
+      Register,
+      Register,
+    ];
+    mul(g, z, z, n);
+    mul(addend.x, t.x, g, n); // U₁
+    mul(g, g, z, n);
+    mul(addend.y, t.y, g, n); // S₁
+    mul(g, t.z, t.z, n);
+    mul(a, x, g, n);
+    sub(a, a, addend.x, n);
+    mul(g, g, t.z, n);
+    mul(b, y, g, n);
+    sub(b, b, addend.y, n);
+    mul(addend.z, t.z, z, n);
+    finishAddition(t, addend.x, addend.y, addend.z, n);
+  };
+  const move = (to: Jacobian, at: number, from: Jacobian, element: number, negative = false): void => {
+    field.move(to.x, at, from.x, element);
+    field.move(to.y, at, from.y, element, negative);
+    field.move(to.z, at, from.z, element);
+  };
+
+  /** As (0, 1, 0). */
+  const setInfinity = (to: Jacobian, element: number): void => {
+    field.move(to.x, element, field.zero, 0);
+    field.move(to.y, element, field.one, 0);
+    field.move(to.z, element, field.zero, 0);
   };
 
   return {
@@ -91,26 +124,6 @@ export function createG1(field: Field, { invert }: Inverter) {
       sub(b, b, t.y, n);
       finishAddition(t, t.x, t.y, t.z, n);
     },
-    /** T ← T + Q, slots of Q from `from` on. */
-    add: (t: Jacobian, q: Jacobian, from: number, n: number): void => {
-      const [x, y, z] = [q.x, q.y, q.z].map((register) => field.slotAt(register, from)) as [
-        Register,
-        Register,
-        Register,
-      ];
-      mul(g, z, z, n);
-      mul(addend.x, t.x, g, n); // U₁
-      mul(g, g, z, n);
-      mul(addend.y, t.y, g, n); // S₁
-      mul(g, t.z, t.z, n);
-      mul(a, x, g, n);
-      sub(a, a, addend.x, n);
-      mul(g, g, t.z, n);
-      mul(b, y, g, n);
-      sub(b, b, addend.y, n);
-      mul(addend.z, t.z, z, n);
-      finishAddition(t, addend.x, addend.y, addend.z, n);
-    },
     /** Affine coordinates; none of the points may be infinity. */
     toAffine: (to: Affine, { x, y, z }: Jacobian, n: number): void => {
       invert(g, z, n);
@@ -124,29 +137,40 @@ export function createG1(field: Field, { invert }: Inverter) {
       copy(to.y, y, n);
       copy(to.z, field.one, n);
     },
-    move: (to: Jacobian, at: number, from: Jacobian, element: number): void => {
-      field.move(to.x, at, from.x, element);
-      field.move(to.y, at, from.y, element);
-      field.move(to.z, at, from.z, element);
+    move,
+    /**
+     * Sums the first points, at least one, into the first element, and overwrites the others. Answers whether
+     * that is the sum: an exceptional addition makes Z zero, and Z stays zero.
+     */
+    sum: (t: Jacobian, count: number): boolean => {
+      if (count % 2 === 1) move(odd, 0, t, count - 1);
+      let slots = count >> 1;
+      while (slots > 1) {
+        const half = slots >> 1;
+        addJacobian(t, t, slots - half, half);
+        slots -= half;
+      }
+      // What the second lane adds from here on is of no use.
+      if (slots === 1) {
+        move(lane, 0, t, 1);
+        addJacobian(t, lane, 0, 1);
+      }
+      if (count % 2 === 1 && count > 1) addJacobian(t, odd, 0, 1);
+      return !field.isZero(t.z, 0);
     },
     /** Homogeneous, as noble has it. */
     read: ({ x, y, z }: Jacobian, element: number): NoblePoint => {
       const Z = field.read(z, element);
       return new Point(mod(field.read(x, element) * Z), field.read(y, element), mod(Z * Z * Z));
     },
+    write: (to: Jacobian, element: number, point: NoblePoint): void => {
+      setInfinity(to, element);
+      if (point.is0()) return;
+      const { x, y } = point.toAffine();
+      field.write(to.x, element, x);
+      field.write(to.y, element, y);
+      field.move(to.z, element, field.one, 0);
+    },
+    setInfinity,
   };
-}
-
-/** The sum of the first `count` points, which are overwritten. */
-export function sumOf(g1: G1, t: Jacobian, count: number): NoblePoint {
-  let sum = Point.ZERO;
-  if (count % 2 === 1) sum = sum.add(g1.read(t, count - 1));
-  let slots = Math.floor(count / 2);
-  if (slots === 0) return sum;
-  while (slots > 1) {
-    const half = Math.floor(slots / 2);
-    g1.add(t, t, slots - half, half);
-    slots -= half;
-  }
-  return sum.add(g1.read(t, 0)).add(g1.read(t, 1));
 }

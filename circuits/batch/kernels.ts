@@ -225,6 +225,28 @@ export function writeKernels(partBytes: number, constantsAt: number, modulus: Mo
       };
     });
 
+  /** (d, a, b, n): 3a ± b in Fp, normal, of normal ones. */
+  const triple = (op: "f64Add" | "f64Sub") =>
+    loop(3, (w, [d, a, b]) => {
+      const limbs = Array.from({ length: LIMBS }, () => w.local("v128"));
+      const temporary = w.local("v128");
+      return () => {
+        for (let i = 0; i < LIMBS; i++) {
+          at(w, a as Local)(i);
+          w.tee(temporary);
+          w.get(temporary);
+          w.op("f64Add");
+          w.get(temporary);
+          w.op("f64Add");
+          at(w, b as Local)(i);
+          w.op(op);
+          w.set(limbs[i] as Local);
+        }
+        emitNormal(w, pool, limbs, temporary);
+        for (let i = 0; i < LIMBS; i++) to(w, d as Local)(i, () => w.get(limbs[i] as Local));
+      };
+    });
+
   /** (a): whether multiply-add is fused: 0 in a's first limb if and only if it is. */
   const probe = () => {
     const w = writeFunction(1);
@@ -295,6 +317,7 @@ export function writeKernels(partBytes: number, constantsAt: number, modulus: Mo
   const functions: (readonly [string, WrittenFunction])[] = [
     ["mul", mul()],
     ["mul2", sums([[1, 2]])],
+    ["mad2", sums([[1, 2]], 3)],
     [
       "mac2",
       sums(
@@ -318,6 +341,8 @@ export function writeKernels(partBytes: number, constantsAt: number, modulus: Mo
     ["add", linear("f64Add")],
     ["sub", linear("f64Sub")],
     ["normal", normal()],
+    ["tripleAdd", triple("f64Add")],
+    ["tripleSub", triple("f64Sub")],
     ["xi", xi()],
     ["probe", probe()],
   ];

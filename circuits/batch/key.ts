@@ -2,37 +2,75 @@
  * A verification key, made ready: its points of G2, and tables to multiply its points of G1 by any scalars.
  * Called by equation.ts.
  *
- * A scalar c, odd (c or r − c is), is Σ dⱼ·16^j with 64 odd digits between −15 and 15. The table holds the odd
- * multiples 1 … 15 of 16^j times each point, so that c times the point is 64 additions. No addition is
- * exceptional: |Σ over i < j| < 16^j ≤ |dⱼ|·16^j, and only the whole sum, which is not 0, comes near r.
+ * A scalar c, odd (c or r − c is), is Σ dⱼ·64^j with 43 odd digits between −63 and 63. The table holds the odd
+ * multiples 1 … 63 of 64^j times each point, so that c times the point is 43 additions. Is one exceptional? With
+ * S = Σ over i < j, |S| < 64^j ≤ |dⱼ|·64^j, and up to the last addition both together are below 2^252, so below
+ * r. The last digit is 1 or 3; S ≡ −dⱼ·64^j would make c 0, and S ≡ dⱼ·64^j is so for S = 3·2^252 − r alone.
+ * That c is written as two terms.
  */
 
 import { FIELD_ORDER } from "../../consensus/work/gradient.ts";
 import { type KeyPoints, pointsOfKey, type VerificationKey } from "../verification-key.ts";
 import type { Field } from "./field.ts";
 import type { G1, Jacobian } from "./g1.ts";
-import { LIMBS } from "./limbs.ts";
+import { BASE, LIMBS } from "./limbs.ts";
 
-const WINDOW_BITS = 4;
-const WINDOWS = 256 / WINDOW_BITS;
+const WINDOW_BITS = 6;
+const WINDOWS = Math.ceil(254 / WINDOW_BITS);
+const RADIX = 1 << WINDOW_BITS;
 const ODD_MULTIPLES = 1 << (WINDOW_BITS - 1);
 const ENTRY = 2 * LIMBS;
 
+/** Limbs of an affine point of G2: of x's parts and of y's. */
+export type TwistLimbs = readonly (readonly number[])[];
+
+export const twistLimbs = ({ x, y }: KeyPoints["beta"]): TwistLimbs =>
+  [x.c0, x.c1, y.c0, y.c1].map(BASE.elementLimbs);
+
 export type PreparedKey = {
   readonly points: KeyPoints;
+  /** β, γ and δ, as limbs. */
+  readonly twists: readonly [TwistLimbs, TwistLimbs, TwistLimbs];
   readonly nPublic: number;
   /** Of IC₀ …, α: point by point, window by window, multiple by multiple, x's limbs and y's. */
   readonly table: Float64Array;
 };
 
+/** A scalar and the number of the key's point that it multiplies; α is the last. */
+export type Term = { readonly point: number; readonly scalar: bigint };
+
+/** 6·2^252 − r: its last addition would be of two equal points. */
+const UNFIT = (6n << 252n) - FIELD_ORDER;
+
+/** What has to be added for c times a point: nothing, a term, or two. */
+export function termsOf(point: number, scalar: bigint): Term[] {
+  if (scalar === 0n) return [];
+  if (scalar !== UNFIT && scalar !== FIELD_ORDER - UNFIT) return [{ point, scalar }];
+  return [
+    { point, scalar: 1n },
+    { point, scalar: scalar - 1n },
+  ];
+}
+
+const quarters = new BigUint64Array(5);
+const words = new Uint32Array(quarters.buffer);
+
 /** c as digits, lowest first; `negative` if they are those of r − c. */
 export function oddDigits(scalar: bigint): { readonly digits: Int8Array; readonly negative: boolean } {
   const negative = scalar % 2n === 0n;
-  const hex = (negative ? FIELD_ORDER - scalar : scalar).toString(16).padStart(WINDOWS, "0");
-  const nibble = (j: number): number => Number.parseInt(hex[WINDOWS - 1 - j] ?? "0", 16);
-  const digits = Int8Array.from({ length: WINDOWS }, (_, j) =>
-    j === WINDOWS - 1 ? nibble(j) | 1 : (nibble(j) | 1) + 16 * (nibble(j + 1) & 1) - 16,
-  );
+  let rest = negative ? FIELD_ORDER - scalar : scalar;
+  for (let i = 0; i < 4; i++, rest >>= 64n) quarters[i] = rest;
+  const digits = new Int8Array(WINDOWS);
+  /** The window's bits with the lowest set, and the next window's lowest, from the words. */
+  const bitsFrom = (at: number): number => {
+    const [low = 0, high = 0] = [words[at >> 5], words[(at >> 5) + 1]];
+    const shift = at % 32;
+    return ((low >>> shift) | (shift === 0 ? 0 : high << (32 - shift))) & (2 * RADIX - 1);
+  };
+  for (let j = 0; j < WINDOWS; j++) {
+    const bits = bitsFrom(j * WINDOW_BITS) | 1;
+    digits[j] = j === WINDOWS - 1 ? bits : bits - RADIX;
+  }
   return { digits, negative };
 }
 
@@ -74,33 +112,35 @@ export function createKeys(field: Field, g1: G1) {
             table.set(field.readLimbs(multiple.y, i), at + LIMBS);
           }
         }
-        // 16 = 1 + 15, and 15 is the last multiple.
+        // 64 = 1 + 63, and 63 is the last multiple.
         g1.fromAffine(base, multiple, n);
         g1.addAffine(base, affine, n);
         g1.toAffine(affine, base, n);
       }
     }
-    return { points, nPublic: key.nPublic, table };
+    const twists = [twistLimbs(points.beta), twistLimbs(points.gamma), twistLimbs(points.delta)] as const;
+    return { points, twists, nPublic: key.nPublic, table };
   };
 
-  /** Scalars, none 0, times the key's points of these numbers; α is the last. At most 2 · slots. */
-  const multiply = (
-    to: Jacobian,
-    { table }: PreparedKey,
-    terms: readonly { readonly point: number; readonly scalar: bigint }[],
-  ): void => {
-    const n = Math.ceil(terms.length / 2);
-    const recoded = terms.map(({ point, scalar }) => ({ point, ...oddDigits(scalar) }));
-    const limbs = new Float64Array(LIMBS);
-    for (let window = 0; window < WINDOWS; window++) {
-      for (const [i, { point, digits, negative }] of recoded.entries()) {
-        const digit = digits[window] ?? 1;
-        const sign = negative === digit < 0 ? 1 : -1;
+  /** What termsOf() made, scalar by point. At most 2 · slots. */
+  const multiply = (to: Jacobian, { table }: PreparedKey, terms: readonly Term[]): void => {
+    const count = terms.length;
+    const n = Math.ceil(count / 2);
+    /** Where the table has a window's multiples, term after term; the complement for negative ones. */
+    const rows = new Int32Array(WINDOWS * count);
+    for (const [i, { point, scalar }] of terms.entries()) {
+      const { digits, negative } = oddDigits(scalar);
+      for (const [window, digit] of digits.entries()) {
         const at = ((point * WINDOWS + window) * ODD_MULTIPLES + (Math.abs(digit) >> 1)) * ENTRY;
-        for (let k = 0; k < LIMBS; k++) limbs[k] = table[at + k] ?? 0;
-        field.writeLimbs(chosen.x, i, limbs);
-        for (let k = 0; k < LIMBS; k++) limbs[k] = sign * (table[at + LIMBS + k] ?? 0);
-        field.writeLimbs(chosen.y, i, limbs);
+        rows[window * count + i] = negative === digit < 0 ? at : ~at;
+      }
+    }
+    for (let window = 0; window < WINDOWS; window++) {
+      for (let i = 0; i < count; i++) {
+        const row = rows[window * count + i] ?? 0;
+        const at = row < 0 ? ~row : row;
+        field.writeRow(chosen.x, i, table, at, 1);
+        field.writeRow(chosen.y, i, table, at + LIMBS, row < 0 ? -1 : 1);
       }
       if (window === 0) g1.fromAffine(sum, chosen, n);
       else g1.addAffine(sum, chosen, n);

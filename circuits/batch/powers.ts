@@ -1,9 +1,11 @@
 /**
- * Powers and inverses on the vector machine. Called by the curve files.
+ * Powers and inverses on the vector machine. Called by the curve files and by ../prove/points.ts.
  */
 
 import type { Field, Register } from "./field.ts";
-import { P } from "./limbs.ts";
+import { createInverse } from "./inverse.ts";
+import { SLOT_BYTES } from "./kernels.ts";
+import { LIMBS } from "./limbs.ts";
 
 const WINDOW_BITS = 4;
 
@@ -40,6 +42,53 @@ export function createPower(field: Field, exponent: bigint) {
   };
 }
 
+/**
+ * Inverses of the two normal elements of one slot, 0 for 0: those of their product, which inverse.ts finds,
+ * times the other. It is tried by a multiplication; where there is none, Fermat's power is taken.
+ */
+export function createSlotInverter(field: Field) {
+  const { mul, modulus } = field;
+  const inverseOf = createInverse(modulus);
+  const power = createPower(field, modulus.order - 2n);
+  const slot = (): Register => field.allocate(SLOT_BYTES);
+  const [swapped, found, rest, adjust] = [slot(), slot(), slot(), slot()];
+  const limbs = new Float64Array(LIMBS);
+  const write = (register: Register, each: ArrayLike<number>): void => {
+    for (const lane of [0, 1]) field.writeLimbs(register, lane, each);
+  };
+  // (vR)⁻¹ has to become v⁻¹R: times R³, over R.
+  write(adjust, modulus.elementLimbs(modulus.form ** 2n));
+
+  return {
+    /** Answers whether the power was not needed. */
+    invert: (d: Register, a: Register): boolean => {
+      field.move(swapped, 0, a, 1);
+      field.move(swapped, 1, a, 0);
+      mul(found, a, swapped, 1);
+      if (inverseOf.invert(limbs, field.readLimbs(found, 0))) {
+        write(found, limbs);
+        mul(found, found, adjust, 1);
+        mul(found, found, swapped, 1);
+        mul(rest, found, a, 1);
+        field.sub(rest, rest, field.one, 1);
+        field.normal(rest, rest, 1);
+        if (field.isZero(rest, 0) && field.isZero(rest, 1)) {
+          field.copy(d, found, 1);
+          return true;
+        }
+      }
+      power(d, a, 1);
+      return false;
+    },
+    /** Overwrites what the last inversion left. */
+    wipe: (): void => {
+      inverseOf.wipe();
+      limbs.fill(0);
+      for (const register of [swapped, found, rest]) write(register, limbs);
+    },
+  };
+}
+
 export type Inverter = ReturnType<typeof createInverter>;
 
 /** Inverses of many elements at the price of one inversion and three products each. */
@@ -47,7 +96,7 @@ export function createInverter(field: Field) {
   const prefix = field.fp();
   const suffix = field.fp();
   const norm = field.fp();
-  const invertTotal = createPower(field, P - 2n);
+  const slotInverter = createSlotInverter(field);
   const last = (register: Register, n: number): Register => field.slotAt(register, n - 1);
 
   /** Of normal elements of Fp; d may be a. Zeros become ones before; returned are their numbers. */
@@ -63,7 +112,7 @@ export function createInverter(field: Field) {
       }
       field.prefixProducts(prefix, a, n);
     }
-    invertTotal(last(suffix, n), total, 1);
+    slotInverter.invert(last(suffix, n), total);
     if (n > 1) {
       field.suffixProducts(suffix, a, n);
       field.mul(field.slotAt(d, 1), field.slotAt(suffix, 1), prefix, n - 1);

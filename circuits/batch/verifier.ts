@@ -17,9 +17,9 @@ import type { PreparedKey } from "./key.ts";
 
 /** Proofs in one equation; more are cut. */
 export const BATCH_MAX = 128;
-/** Keys in one equation, and prepared keys that are kept: about 1.3 MB each. */
+/** Keys in one equation, and prepared keys that are kept: about 3.4 MB each. */
 const KEYS_PER_BATCH = 8;
-const KEYS_KEPT = 32;
+const KEYS_KEPT = 16;
 const SLOTS = (BATCH_MAX + PAIRS_PER_KEY * KEYS_PER_BATCH) / 2;
 
 export type BatchVerifier = {

@@ -11,8 +11,8 @@
 import { invariant } from "../../consensus/primitives/faults.ts";
 import { createField, type Field, type Register } from "../batch/field.ts";
 import { SLOT_BYTES } from "../batch/kernels.ts";
-import { balancedLimbs, LIMBS, mod, P, valueOfLimbs } from "../batch/limbs.ts";
-import { createPower } from "../batch/powers.ts";
+import { balancedLimbs, LIMBS, mod, valueOfLimbs } from "../batch/limbs.ts";
+import { createSlotInverter } from "../batch/powers.ts";
 import { type Degree, pointBytes, pointKernels } from "./kernels.ts";
 import { limbsOfWords } from "./words.ts";
 
@@ -59,7 +59,7 @@ function adderOf(field: Field) {
     // A key's coordinates are v·2^256: times 2^254, over 2^255, that is v·2^255.
     field.writeLimbs(toForm, element, balancedLimbs(mod(1n << 254n), LIMBS));
   }
-  const invertOne = createPower(field, P - 2n);
+  const slotInverter = createSlotInverter(field);
   const gather = { 1: field.kernel("gather1"), 2: field.kernel("gather2") } as const;
   const finish = { 1: field.kernel("finish1"), 2: field.kernel("finish2") } as const;
 
@@ -90,7 +90,7 @@ function adderOf(field: Field) {
     const total = slot(totals, width - 1);
     if (field.isZero(total, 0) || field.isZero(total, 1)) return false;
     const rest = slot(totals, width);
-    invertOne(rest, total, 1);
+    slotInverter.invert(rest, total);
     for (let i = width - 1; i > 0; i--) {
       field.mul(slot(inverse, last + i), rest, slot(totals, i - 1), 1);
       field.mul(rest, rest, slot(prefix, last + i), 1);
@@ -273,6 +273,7 @@ function adderOf(field: Field) {
     },
     /** Overwrites the sums and what led to them. */
     wipe: (): void => {
+      slotInverter.wipe();
       doubles.fill(0, area / 8, (area + areaBytes) / 8);
       for (const register of [x, ny, nxs, dy, dx, scratch]) {
         doubles.fill(0, register / 8, (register + 2 * partBytes) / 8);

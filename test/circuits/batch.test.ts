@@ -1,11 +1,14 @@
 /** The batch verifier: against the slow one, against spoiled proofs, alone and in company. */
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { bn254 } from "@noble/curves/bn254.js";
 import { concatBytes } from "@noble/curves/utils.js";
 import { DIGITS, drawCoefficients } from "../../circuits/batch/coefficients.ts";
 import { CURVE_X } from "../../circuits/batch/curve.ts";
+import { createDecoder } from "../../circuits/batch/decode.ts";
+import { createEquation } from "../../circuits/batch/equation.ts";
 import { createField } from "../../circuits/batch/field.ts";
 import { createFp12 } from "../../circuits/batch/fp12.ts";
 import { oddDigits } from "../../circuits/batch/key.ts";
@@ -13,13 +16,16 @@ import { P } from "../../circuits/batch/limbs.ts";
 import { createMiller } from "../../circuits/batch/miller.ts";
 import { createInverter } from "../../circuits/batch/powers.ts";
 import { createBatchVerifier } from "../../circuits/batch/verifier.ts";
+import { developmentTrapdoor, keyScalars } from "../../circuits/build/qap.ts";
+import { readR1cs } from "../../circuits/build/r1cs.ts";
 import { encodeG1 } from "../../circuits/points.ts";
 import { decodeProofPoints } from "../../circuits/proof.ts";
 import { createReferenceVerifier } from "../../circuits/reference.ts";
 import type { VerifyJob } from "../../circuits/verify.ts";
 import { FIELD_ORDER } from "../../consensus/work/gradient.ts";
+import { createForge } from "../helpers/forge.ts";
 import { COFACTOR, multiple, pointOfOrder, SMALL_ORDERS, someMutants, twistPoint } from "./mutations.ts";
-import { provedJob, rerandomized } from "./proofs.ts";
+import { circuitFor, provedJob, rerandomized } from "./proofs.ts";
 import { randomFrom } from "./witnesses.ts";
 
 const found = await createBatchVerifier();
@@ -116,9 +122,9 @@ test("coefficients are distinct: their digits differ modulo 4 and from 0", () =>
 test("a scalar's odd digits add up to it", () => {
   for (const scalar of [1n, 2n, FIELD_ORDER - 1n, FIELD_ORDER - 2n, 12345678901234567890n ** 3n]) {
     const { digits, negative } = oddDigits(scalar);
-    const sum = digits.reduce((total, digit, j) => total + BigInt(digit) * 16n ** BigInt(j), 0n);
+    const sum = digits.reduce((total, digit, j) => total + BigInt(digit) * 64n ** BigInt(j), 0n);
     assert.equal(negative ? FIELD_ORDER - sum : sum, scalar);
-    assert.ok(digits.every((digit) => digit % 2 !== 0 && Math.abs(digit) <= 15));
+    assert.ok(digits.every((digit) => digit % 2 !== 0 && Math.abs(digit) <= 63));
   }
 });
 
@@ -189,4 +195,77 @@ test("signals of 0, and every signal 0, are numbers like others", async () => {
   const jobs = [zeros, small, ends];
   assert.deepEqual(verifier.verify(jobs), [false, true, false]);
   assert.deepEqual(await reference.verify(jobs), [false, true, false]);
+});
+
+/** Signals whose terms in Σ sₖ·ICₖ are multiples of each other, as everybody can choose them under these keys. */
+async function relatedSignals(): Promise<bigint[][]> {
+  const bytes = await readFile((await circuitFor("gradient-4x2")).r1csPath);
+  const { ic } = keyScalars(readR1cs(bytes), developmentTrapdoor(bytes));
+  const inverse = ic.map((exponent) => bn254.fields.Fr.inv(exponent));
+  const of = (exponents: readonly bigint[]): bigint[] =>
+    exponents.map((exponent, i) => bn254.fields.Fr.mul(exponent, inverse[i + 1] ?? 0n));
+  const one = ic[0] ?? 0n;
+  const places = ic.slice(1).map((_, i) => i);
+  // The last addition of a scalar's digits would be a doubling.
+  const unfit = (6n << 252n) - FIELD_ORDER;
+  return [
+    of(places.map(() => one)),
+    of(places.map((i) => (i % 2 === 0 ? one : FIELD_ORDER - one))),
+    of(places.map((i) => (i === 0 ? FIELD_ORDER - one : 0n))),
+    ...places.map((only) => of(places.map((i) => (i === only ? one : BigInt(i) * 12345n)))),
+    places.map(() => unfit),
+    places.map(() => FIELD_ORDER - unfit),
+    places.map((i) => (i === 3 ? unfit : 1n)),
+  ];
+}
+
+test("signals whose sums have exceptional additions get the verdict of others, alone and in company", async () => {
+  const forge = await createForge(await circuitFor("gradient-4x2"));
+  const statements = await relatedSignals();
+  const holding = forge(statements).map((proof, i) => ({
+    ...small,
+    proof,
+    publicSignals: statements[i] ?? [],
+  }));
+  const failing = holding.map((job, i) => ({
+    ...job,
+    proof: (holding[(i + 1) % holding.length] ?? job).proof,
+  }));
+  for (const job of holding) assert.equal(verdictOf(job), true);
+  for (const job of failing) assert.equal(verdictOf(job), false);
+  const jobs = holding.flatMap((job, i) => [job, failing[i] ?? job, small]);
+  // Culprits everywhere: each proof gets an equation of its own.
+  assert.deepEqual(
+    verifier.verify(jobs),
+    holding.flatMap(() => [true, false, true]),
+  );
+  assert.deepEqual(await reference.verify(jobs), verifier.verify(jobs));
+});
+
+test("a key with more points than the machine has elements is taken in parts", async () => {
+  const field = await createField(8);
+  assert.ok(field !== undefined);
+  const decode = createDecoder(field);
+  const equation = createEquation(field);
+  const registers = {
+    a: { x: field.fp(), y: field.fp() },
+    b: { x: field.fp2(), y: field.fp2() },
+    c: { x: field.fp(), y: field.fp() },
+  };
+  const wrong = { ...large, publicSignals: large.publicSignals.with(28, 1n) };
+  const jobs = [large, wrong, large];
+  assert.deepEqual(
+    [
+      ...decode(
+        registers,
+        jobs.map(({ proof }) => proof),
+      ),
+    ],
+    [1, 1, 1],
+  );
+  const key = equation.prepareKey(large.vk);
+  const claims = jobs.map(({ publicSignals }, element) => ({ element, key, signals: publicSignals }));
+  const kinds = claims.map((claim) => equation.check(registers, [claim]).kind);
+  assert.deepEqual(kinds, ["hold", "fail", "hold"]);
+  assert.deepEqual(equation.checkEach(registers, claims), [true, false, true]);
 });

@@ -2,9 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CURVE_X } from "../../../circuits/batch/curve.ts";
 import { createField, type Field } from "../../../circuits/batch/field.ts";
+import { X_DIGITS } from "../../../circuits/batch/final.ts";
 import { createFp12, type Fp12 } from "../../../circuits/batch/fp12.ts";
 import { balancedLimbs, mod, P, power, valueOfLimbs } from "../../../circuits/batch/limbs.ts";
+import { createFrobenius } from "../../../circuits/batch/miller.ts";
 import { createInverter, createPower } from "../../../circuits/batch/powers.ts";
 import { randomFrom } from "../../circuits/witnesses.ts";
 
@@ -86,6 +89,12 @@ test("products and sums of products in Fp2 are those of bigints", () => {
     assertResult((i) => product(a, a, i));
     field.xi(d, a.register, SLOTS);
     assertResult((i) => times([9n, 1n], at(a, i)));
+    field.mad2(d, a.register, b.register, c.register, SLOTS);
+    assertResult((i) => plus(product(a, b, i), at(c, i)));
+    field.tripleAdd2(d, a.register, b.register, SLOTS);
+    assertResult((i) => plus(times([3n, 0n], at(a, i)), at(b, i)));
+    field.tripleSub2(d, a.register, b.register, SLOTS);
+    assertResult((i) => plus(times([3n, 0n], at(a, i)), times([P - 1n, 0n], at(b, i))));
     field.mac2(d, a.register, b.register, c.register, e.register, g.register, SLOTS);
     assertResult((i) => plus(plus(product(a, b, i), product(c, e, i)), at(g, i)));
     field.sum3(d, a.register, b.register, c.register, e.register, g.register, h.register, SLOTS);
@@ -207,4 +216,31 @@ test("products, squares and lines in Fp12 are those of polynomials", () => {
     }
     assert.deepEqual(read(t), expected, "an odd number of lines leaves the product in the spare element");
   }
+});
+
+test("squares in the cyclotomic subgroup are squares, and x's digits are x", () => {
+  const fp12 = createFp12(field);
+  const inverter = createInverter(field);
+  const frobenius = createFrobenius(field, fp12);
+  const [a, b, t, u] = [fp12.allocate(), fp12.allocate(), fp12.allocate(), fp12.allocate()];
+  const read = (f: number): Pair[] => Array.from({ length: 6 }, (_, k) => pairAt(fp12.at(f, k), 0));
+  for (let round = 0; round < 20; round++) {
+    random12(fp12, a);
+    // a^((p⁶ − 1)(p² + 1))
+    fp12.invert(b, a, inverter, 1);
+    fp12.conjugate(a, a, 1);
+    fp12.mul(a, a, b, 1);
+    frobenius(b, a, 2, 1);
+    fp12.mul(a, a, b, 1);
+    fp12.sqr(t, a, 1);
+    fp12.sqrCyclotomic(u, a, 1);
+    assert.deepEqual(read(u), read(t));
+    for (let k = 0; k < 6; k++)
+      for (const part of [0, 1]) assertNormal(fp12.at(u, k) + part * field.partBytes);
+    fp12.sqrCyclotomic(a, a, 1);
+    assert.deepEqual(read(a), read(t), "the result may replace the operand");
+  }
+  const x = X_DIGITS.reduce((sum, digit) => 2n * sum + BigInt(digit), 0n);
+  assert.equal(x, CURVE_X);
+  assert.ok(X_DIGITS.every((digit) => [0, 1, 3, -1, -3].includes(digit)));
 });
