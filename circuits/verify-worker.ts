@@ -4,6 +4,7 @@
  */
 
 import { createBatchVerifier } from "./batch/verifier.ts";
+import { createCarefulVerifier } from "./careful.ts";
 import { PROOF_BYTES } from "./proof.ts";
 import { createReferenceVerifier } from "./reference.ts";
 import { serveThread } from "./thread.ts";
@@ -21,7 +22,16 @@ export type VerifyRequest = {
 /** 1 a job that holds, else 0. */
 export type VerifyReply = Uint8Array;
 
-const verifier = (await createBatchVerifier()) ?? (await createReferenceVerifier());
+const batch = await createBatchVerifier();
+const verifier =
+  batch === undefined
+    ? await createReferenceVerifier()
+    : createCarefulVerifier({
+        batch,
+        createReference: createReferenceVerifier,
+        onFailure: (error) =>
+          process.emitWarning(`the batch verifier failed, and a slower one answers: ${String(error)}`),
+      });
 
 serveThread<VerifyRequest, VerifyReply>(async ({ keys, keyOf, signals, proofs }) => {
   const jobs = signals.flatMap((publicSignals, i) => {
