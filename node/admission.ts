@@ -39,7 +39,7 @@ const EVIDENCE_IN_HAND_MAX = 32;
 /** Of one slot, all signed by its pod: an honest one sends one. */
 const IN_HAND_OF_SLOT_MAX = 4;
 /** What the submissions that come together may take of this thread before votes and blocks have their turn. */
-const TURN_MS = 4;
+const TURN_MS = 1.5;
 /** False proofs that a pod has signed; at this many it waits, and one a second is forgotten. */
 const FALSE_OF_POD_MAX = 8;
 const FALSE_FORGOTTEN_PER_SECOND = 1;

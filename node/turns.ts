@@ -9,7 +9,7 @@ import type { Steps } from "../consensus/primitives/steps.ts";
  * How far into a turn's share each kind of work may begin with something more: what others wait for gets further
  * than what nobody waits for. Everything gets something in each turn.
  */
-export const TURN_MS = { blocks: 6, background: 2 } as const;
+export const TURN_MS = { blocks: 2, background: 1 } as const;
 
 /** Resolves after the events that wait now have had their turn. */
 export const aTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -22,7 +22,7 @@ const REMEMBERED_MAX = 16_384;
  */
 const COMPANY_MS = 60;
 /** Signatures of a block that are verified before other events get their turn: a few milliseconds. */
-const SIGNATURES_AT_ONCE = 32;
+const SIGNATURES_AT_ONCE = 16;
 
 export type VerificationOptions = {
   /** Verification keys of the chain's catalogue, by hex of their hash. */

@@ -15,7 +15,7 @@ const DEPTH_MAX = 32;
 /** Calls of one batch that run at once. */
 const BATCH_AT_ONCE = 8;
 /** What the calls of all batches may take of one turn of the event loop before others have theirs. */
-const BATCH_TURN_MS = 4;
+const BATCH_TURN_MS = 1;
 const LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"] as const;
 
 /** The standard's own numbers; every other fault has the positive number of the fault table. */
