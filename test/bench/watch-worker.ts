@@ -9,11 +9,9 @@ import { PROBE_MS } from "./figure.ts";
 
 const REPORT_MS = 250;
 
-/** Milliseconds of processor time so far: of the main thread, of the whole process. */
-const spent = (): { main: number; all: number } => {
-  const [main, all] = [process.threadCpuUsage(), process.cpuUsage()];
-  return { main: (main.user + main.system) / 1000, all: (all.user + all.system) / 1000 };
-};
+const milliseconds = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
+/** Of the main thread, so far. The whole process', a sum over its threads, costs several times as much. */
+const mainSpent = (): number => milliseconds(process.threadCpuUsage());
 
 export type Watched = {
   readonly timeMs: number;
@@ -28,21 +26,20 @@ export type Watched = {
 if (isMainThread) {
   const delays = monitorEventLoopDelay({ resolution: PROBE_MS });
   delays.enable();
-  let before = spent().main;
+  let before = mainSpent();
   let held = 0;
   setInterval(() => {
-    const { main } = spent();
+    const main = mainSpent();
     held = Math.max(held, main - before);
     before = main;
   }, PROBE_MS).unref();
   setInterval(() => {
-    const { main, all } = spent();
     const watched: Watched = {
       timeMs: Date.now(),
       delayMs: Math.max(0, delays.max / 1e6 - PROBE_MS),
       heldMs: held,
-      mainMs: main,
-      allMs: all,
+      mainMs: mainSpent(),
+      allMs: milliseconds(process.cpuUsage()),
     };
     delays.reset();
     held = 0;
