@@ -6,6 +6,7 @@
 
 import { FIELD_ORDER } from "../consensus/work/gradient.ts";
 import { decodeProofPoints, snarkjsProof } from "./proof.ts";
+import { bytesToSignals, SIGNAL_BYTES } from "./signals.ts";
 import { stubWebWorker } from "./thread.ts";
 import { snarkjsKey } from "./verification-key.ts";
 import type { VerifyJob } from "./verify.ts";
@@ -17,11 +18,12 @@ export async function createReferenceVerifier() {
   Object.assign(globalThis, { curve_bn128: await buildBn128(true) });
 
   const verifyOne = async ({ vk, publicSignals, proof }: VerifyJob): Promise<boolean> => {
-    if (publicSignals.length !== vk.nPublic) return false;
-    if (publicSignals.some((signal) => signal < 0n || signal >= FIELD_ORDER)) return false;
+    if (publicSignals.length !== vk.nPublic * SIGNAL_BYTES) return false;
+    const signals = bytesToSignals(publicSignals);
+    if (signals.some((signal) => signal >= FIELD_ORDER)) return false;
     const points = decodeProofPoints(proof);
     if (points === undefined) return false;
-    return await groth16.verify(snarkjsKey(vk), publicSignals.map(String), snarkjsProof(points));
+    return await groth16.verify(snarkjsKey(vk), signals.map(String), snarkjsProof(points));
   };
 
   return {

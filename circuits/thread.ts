@@ -25,9 +25,12 @@ type Wire<Reply> =
   | { readonly kind: "fault"; readonly code: FaultCode; readonly data: FaultData | undefined }
   | { readonly kind: "error"; readonly message: string };
 
+/** What a request gives away, so that it is not copied. */
+type Transferred = readonly ArrayBuffer[];
+
 export type Thread<Request, Reply> = {
   /** @throws what the handler threw; or an Error when the thread is stopped or dies meanwhile */
-  call(request: Request, onProgress?: (progress: unknown) => void): Promise<Reply>;
+  call(request: Request, onProgress?: (progress: unknown) => void, transfer?: Transferred): Promise<Reply>;
   stop(): Promise<void>;
 };
 
@@ -68,13 +71,13 @@ export function startThread<Request, Reply>(script: URL): Thread<Request, Reply>
   worker.on("exit", () => end(new Error("the thread ended")));
 
   return {
-    call: (request, onProgress = () => undefined) => {
+    call: (request, onProgress = () => undefined, transfer = []) => {
       invariant(open === undefined, "a thread has one call at a time");
       if (ended !== undefined) return Promise.reject(ended);
       return new Promise((resolve, reject) => {
         open = { resolve, reject, onProgress };
         worker.ref();
-        worker.postMessage(request);
+        worker.postMessage(request, transfer);
       });
     },
     stop: async () => {

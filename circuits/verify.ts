@@ -13,6 +13,7 @@ import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { FaultError } from "../consensus/primitives/faults.ts";
 import { PROOF_BYTES } from "./proof.ts";
+import { SIGNAL_BYTES } from "./signals.ts";
 import { startThread, type Thread } from "./thread.ts";
 import type { VerificationKey } from "./verification-key.ts";
 import type { VerifyReply, VerifyRequest } from "./verify-worker.ts";
@@ -20,8 +21,8 @@ import type { VerifyReply, VerifyRequest } from "./verify-worker.ts";
 export type VerifyJob = {
   /** From parseVerificationKey. */
   readonly vk: VerificationKey;
-  /** Outputs, then public inputs; the caller has rebuilt the inputs itself. */
-  readonly publicSignals: readonly bigint[];
+  /** Outputs, then public inputs, as signals.ts has them; the caller has rebuilt the inputs itself. */
+  readonly publicSignals: Uint8Array;
   /** 128 bytes, see proof.ts. */
   readonly proof: Uint8Array;
 };
@@ -53,15 +54,25 @@ const SHARE_MIN = 16;
 const JOBS_MAX = 4096;
 const GATHER_MS = 3;
 const ATTEMPTS_MAX = 2;
+/** With so many keys in it, a thread forgets them all before the next batch. */
+const KEYS_MAX = 64;
 
-type Waiting = {
-  readonly job: VerifyJob;
-  attempts: number;
-  resolve(verdict: boolean): void;
+/** Answered when none of its jobs is open any more. */
+type Call = {
+  readonly verdicts: boolean[];
+  open: number;
+  resolve(verdicts: boolean[]): void;
   reject(error: Error): void;
 };
 
-type Seat = { thread: Thread<VerifyRequest, VerifyReply> | undefined; busy: boolean };
+type Waiting = { readonly job: VerifyJob; readonly call: Call; readonly place: number; attempts: number };
+
+type Seat = {
+  thread: Thread<VerifyRequest, VerifyReply> | undefined;
+  busy: boolean;
+  /** The keys that the thread has, and their numbers there. */
+  keys: Map<VerificationKey, number>;
+};
 
 /** Threads start with the first call, in about 0.1 s. */
 export function createVerifier({
@@ -70,7 +81,11 @@ export function createVerifier({
   gatherMs = GATHER_MS,
 }: VerifierOptions = {}): Verifier {
   const script = new URL(`./verify-worker${extname(import.meta.filename)}`, import.meta.url);
-  const seats: readonly Seat[] = Array.from({ length: workers }, () => ({ thread: undefined, busy: false }));
+  const seats: readonly Seat[] = Array.from({ length: workers }, () => ({
+    thread: undefined,
+    busy: false,
+    keys: new Map(),
+  }));
   let queue: Waiting[] = [];
   let open = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -80,13 +95,28 @@ export function createVerifier({
   let due = false;
   let stopped = false;
 
+  const answer = ({ call, place }: Waiting, verdict: boolean): void => {
+    open--;
+    call.verdicts[place] = verdict;
+    if (--call.open === 0) call.resolve(call.verdicts);
+  };
+  const refuse = ({ call }: Waiting, error: Error): void => {
+    open--;
+    call.reject(error);
+  };
+
   const run = async (seat: Seat, batch: readonly Waiting[]): Promise<void> => {
     seat.busy = true;
-    seat.thread ??= startThread<VerifyRequest, VerifyReply>(script);
+    if (seat.thread === undefined) {
+      seat.thread = startThread<VerifyRequest, VerifyReply>(script);
+      seat.keys = new Map();
+    }
     const current = seat.thread;
     try {
-      const verdicts = await current.call(requestOf(batch.map(({ job }) => job)));
-      for (const [i, { resolve }] of batch.entries()) resolve(verdicts[i] === 1);
+      const request = requestOf(batch, seat);
+      const given = [request.signals.buffer, request.proofs.buffer];
+      const verdicts = await current.call(request, undefined, given);
+      for (const [i, waiting] of batch.entries()) answer(waiting, verdicts[i] === 1);
     } catch (error) {
       // A job cannot make the handler throw, so the thread is ill: another one tries again, once.
       if (seat.thread === current) seat.thread = undefined;
@@ -94,7 +124,7 @@ export function createVerifier({
       for (const waiting of batch) {
         waiting.attempts++;
         if (stopped || waiting.attempts >= ATTEMPTS_MAX) {
-          waiting.reject(error instanceof Error ? error : new Error(String(error)));
+          refuse(waiting, error instanceof Error ? error : new Error(String(error)));
         } else again.push(waiting);
       }
       queue = [...again, ...queue];
@@ -134,17 +164,12 @@ export function createVerifier({
     }, waitMs);
   };
 
-  const enqueue = (job: VerifyJob): Promise<boolean> => {
+  const enqueue = (job: VerifyJob, call: Call, place: number): void => {
     // What would not even fit the message is answered here.
-    if (job.proof.length !== PROOF_BYTES || job.publicSignals.length !== job.vk.nPublic) {
-      return Promise.resolve(false);
-    }
-    open++;
-    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-    queue.push({ job, attempts: 0, resolve, reject });
-    return promise.finally(() => {
-      open--;
-    });
+    const fits =
+      job.proof.length === PROOF_BYTES && job.publicSignals.length === job.vk.nPublic * SIGNAL_BYTES;
+    if (fits) queue.push({ job, call, place, attempts: 0 });
+    else answer({ job, call, place, attempts: 0 }, false);
   };
 
   return {
@@ -153,31 +178,47 @@ export function createVerifier({
       if (open + jobs.length > jobsMax) {
         return Promise.reject(new FaultError("prover/busy", { waiting: open, jobsMax }));
       }
-      const answers = Promise.all(jobs.map(enqueue));
+      const { promise, resolve, reject } = Promise.withResolvers<boolean[]>();
+      const verdicts = new Array<boolean>(jobs.length).fill(false);
+      const call: Call = { verdicts, open: jobs.length, resolve, reject };
+      if (jobs.length === 0) resolve(verdicts);
+      open += jobs.length;
+      for (const [place, job] of jobs.entries()) enqueue(job, call, place);
       dispatch();
       if (queue.length > 0) dispatchWithin(waitMs);
-      return answers;
+      return promise;
     },
     stop: async () => {
       stopped = true;
       clearTimeout(timer);
-      for (const { reject } of queue) reject(new Error("the verifier is stopped"));
+      for (const waiting of queue) refuse(waiting, new Error("the verifier is stopped"));
       queue = [];
       await Promise.all(seats.flatMap(({ thread }) => (thread === undefined ? [] : [thread.stop()])));
     },
   };
 }
 
-/** The jobs as a message: every key once, all proofs in one piece. */
-function requestOf(jobs: readonly VerifyJob[]): VerifyRequest {
-  const keys = new Map<VerificationKey, number>();
-  const keyOf = jobs.map(({ vk }) => {
-    const index = keys.get(vk) ?? keys.size;
-    keys.set(vk, index);
-    return index;
+/** The jobs as a message: keys that the thread has not seen, and all signals and all proofs in one piece each. */
+function requestOf(batch: readonly Waiting[], seat: Seat): VerifyRequest {
+  const afresh = seat.keys.size >= KEYS_MAX;
+  if (afresh) seat.keys.clear();
+  const keys: [number, VerificationKey][] = [];
+  const keyOf = Uint32Array.from(batch, ({ job: { vk } }) => {
+    const known = seat.keys.get(vk);
+    if (known !== undefined) return known;
+    const number = seat.keys.size;
+    seat.keys.set(vk, number);
+    keys.push([number, vk]);
+    return number;
   });
-  // A proof may be a view of a whole block: a message would take all of that along.
-  const proofs = new Uint8Array(jobs.length * PROOF_BYTES);
-  for (const [i, { proof }] of jobs.entries()) proofs.set(proof, i * PROOF_BYTES);
-  return { keys: [...keys.keys()], keyOf, signals: jobs.map(({ publicSignals }) => publicSignals), proofs };
+  const size = batch.reduce((sum, { job }) => sum + job.publicSignals.length, 0);
+  const signals = new Uint8Array(size);
+  const proofs = new Uint8Array(batch.length * PROOF_BYTES);
+  let at = 0;
+  for (const [i, { job }] of batch.entries()) {
+    signals.set(job.publicSignals, at);
+    at += job.publicSignals.length;
+    proofs.set(job.proof, i * PROOF_BYTES);
+  }
+  return { keys, afresh, keyOf, signals, proofs };
 }

@@ -8,8 +8,7 @@
  * multiply by one of them. In the course of that 4·s ≠ ±d (|4s| ≥ 4 > 2 ≥ |d|): no addition is exceptional.
  */
 
-import { FIELD_ORDER } from "../../consensus/work/gradient.ts";
-import { BETA, LAMBDA } from "./curve.ts";
+import { BETA } from "./curve.ts";
 import type { Field } from "./field.ts";
 import type { Affine, G1, Jacobian } from "./g1.ts";
 import type { Inverter } from "./powers.ts";
@@ -46,8 +45,14 @@ export const DIGITS: readonly Digit[] = ([0, 1, 2] as const).flatMap((base) =>
 export type Coefficients = {
   /** Numbers of digits, lowest first, a coefficient after the other. */
   readonly digits: Uint8Array;
-  readonly values: readonly bigint[];
+  /** The same as a + bω: of each coefficient a's parts, lowest first, then b's. A part is of 11 digits, signed. */
+  readonly parts: Float64Array;
 };
+
+const DIGITS_PER_PART = 11;
+export const PARTS = DIGITS_PER_COEFFICIENT / DIGITS_PER_PART;
+/** A part's weight is that power of two; by size it is below 2/3 of it. */
+export const PART_BITS = 2 * DIGITS_PER_PART;
 
 /** From the system's generator: whoever makes proofs must not know them. */
 export function drawCoefficients(count: number): Coefficients {
@@ -60,23 +65,25 @@ export function drawCoefficients(count: number): Coefficients {
       }
     }
   }
-  return { digits, values: Array.from({ length: count }, (_, i) => coefficientOf(digits, i)) };
+  return { digits, parts: partsOf(digits, count) };
 }
 
-function coefficientOf(digits: Uint8Array, index: number): bigint {
-  let [a, b] = [0n, 0n];
-  for (let high = DIGITS_PER_COEFFICIENT; high > 0; high -= 11) {
-    let [partA, partB] = [0, 0];
-    for (let j = high - 1; j >= high - 11; j--) {
-      const digit = DIGITS[digits[index * DIGITS_PER_COEFFICIENT + j] ?? 0];
-      partA = 4 * partA + (digit?.a ?? 0);
-      partB = 4 * partB + (digit?.b ?? 0);
+function partsOf(digits: Uint8Array, count: number): Float64Array {
+  const parts = new Float64Array(2 * PARTS * count);
+  for (let i = 0; i < count; i++) {
+    for (let part = 0; part < PARTS; part++) {
+      const low = i * DIGITS_PER_COEFFICIENT + part * DIGITS_PER_PART;
+      let [a, b] = [0, 0];
+      for (let j = low + DIGITS_PER_PART - 1; j >= low; j--) {
+        const digit = DIGITS[digits[j] ?? 0];
+        a = 4 * a + (digit?.a ?? 0);
+        b = 4 * b + (digit?.b ?? 0);
+      }
+      parts[2 * PARTS * i + part] = a;
+      parts[2 * PARTS * i + PARTS + part] = b;
     }
-    a = (a << 22n) + BigInt(partA);
-    b = (b << 22n) + BigInt(partB);
   }
-  const value = (a + b * LAMBDA) % FIELD_ORDER;
-  return value < 0n ? value + FIELD_ORDER : value;
+  return parts;
 }
 
 /** Points times coefficients, point by point. */

@@ -12,7 +12,7 @@
 
 import { bn254 } from "@noble/curves/bn254.js";
 import { invariant } from "../../consensus/primitives/faults.ts";
-import { FIELD_ORDER } from "../../consensus/work/gradient.ts";
+import { bytesToSignals } from "../signals.ts";
 import { createMultiplier, drawCoefficients } from "./coefficients.ts";
 import { G1_GENERATOR, G2_GENERATOR } from "./curve.ts";
 import type { ProofRegisters } from "./decode.ts";
@@ -24,6 +24,7 @@ import { createKeys, type PreparedKey, type Term, type TwistLimbs, termsOf, twis
 import { BASE } from "./limbs.ts";
 import { createMiller } from "./miller.ts";
 import { createInverter } from "./powers.ts";
+import { sumSignals } from "./sums.ts";
 
 const { Point } = bn254.G1;
 
@@ -31,7 +32,8 @@ const { Point } = bn254.G1;
 export type Claim = {
   readonly element: number;
   readonly key: PreparedKey;
-  readonly signals: readonly bigint[];
+  /** As words (../signals.ts), the key's number of them, each below r. */
+  readonly words: Uint32Array;
 };
 
 export type Answer =
@@ -156,16 +158,13 @@ export function createEquation(field: Field) {
 
       let pair = count;
       for (const [key, members] of groups) {
-        const scalars = new Array<bigint>(key.nPublic + 1).fill(0n);
-        for (const i of members) {
-          const coefficient = coefficients.values[i] ?? 0n;
-          scalars[0] = (scalars[0] ?? 0n) + coefficient;
-          for (const [k, signal] of (claims[i]?.signals ?? []).entries()) {
-            scalars[k + 1] = (scalars[k + 1] ?? 0n) + coefficient * signal;
-          }
-        }
-        const ofPoints = scalars.flatMap((scalar, point) => termsOf(point, scalar % FIELD_ORDER));
-        const ofAlpha = termsOf(key.nPublic + 1, (scalars[0] ?? 0n) % FIELD_ORDER);
+        const summands = members.flatMap((coefficient) => {
+          const claim = claims[coefficient];
+          return claim === undefined ? [] : [{ words: claim.words, coefficient }];
+        });
+        const scalars = sumSignals(coefficients.parts, summands, key.nPublic);
+        const ofPoints = scalars.flatMap((scalar, point) => termsOf(point, scalar));
+        const ofAlpha = termsOf(key.nPublic + 1, scalars[0] ?? 0n);
         fixedSums(key, [ofAlpha, ofPoints]);
         sumOf(sums, 2, right, members);
         for (const [i, twist] of key.twists.entries()) {
@@ -215,7 +214,8 @@ export function createEquation(field: Field) {
         g1.write(left, i, Point.fromAffine(key.points.alpha).negate());
       }
       factor(0);
-      for (const [i, { key, signals }] of claims.entries()) {
+      for (const [i, { key, words }] of claims.entries()) {
+        const signals = bytesToSignals(new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
         fixedSums(key, [[1n, ...signals].flatMap((scalar, point) => termsOf(point, scalar))]);
         g1.move(left, i, sums, 0, true);
       }

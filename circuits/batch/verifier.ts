@@ -7,7 +7,7 @@
  * random coefficient hides a wrong one. reference.ts answers the same, slowly.
  */
 
-import { FIELD_ORDER } from "../../consensus/work/gradient.ts";
+import { readSignals, SIGNAL_BYTES, SIGNAL_WORDS } from "../signals.ts";
 import type { VerificationKey } from "../verification-key.ts";
 import type { VerifyJob } from "../verify.ts";
 import { createDecoder } from "./decode.ts";
@@ -40,18 +40,19 @@ export async function createBatchVerifier(): Promise<BatchVerifier | undefined> 
     c: { x: field.fp(), y: field.fp() },
   };
   const prepared = new Map<string, PreparedKey>();
+  const named = new WeakMap<VerificationKey, string>();
   const phases = { ...equation.phases, decode: 0 };
 
+  /** Keys arrive as copies: their text is what they have in common. */
+  const nameOf = (key: VerificationKey): string => {
+    const { nPublic, vk_alpha_1, vk_beta_2, vk_gamma_2, vk_delta_2, IC } = key;
+    const known = named.get(key);
+    const name = known ?? JSON.stringify([nPublic, vk_alpha_1, vk_beta_2, vk_gamma_2, vk_delta_2, IC]);
+    if (known === undefined) named.set(key, name);
+    return name;
+  };
   const prepare = (key: VerificationKey): PreparedKey => {
-    // Keys arrive as copies, one a message: their text is what they have in common.
-    const name = JSON.stringify([
-      key.nPublic,
-      key.vk_alpha_1,
-      key.vk_beta_2,
-      key.vk_gamma_2,
-      key.vk_delta_2,
-      key.IC,
-    ]);
+    const name = nameOf(key);
     const known = prepared.get(name) ?? equation.prepareKey(key);
     prepared.delete(name);
     if (prepared.size >= KEYS_KEPT) prepared.delete(prepared.keys().next().value ?? "");
@@ -88,13 +89,16 @@ export async function createBatchVerifier(): Promise<BatchVerifier | undefined> 
       jobs.map(({ proof }) => proof),
     );
     phases.decode += performance.now() - started;
+    const words = new Uint32Array(jobs.reduce((sum, { vk }) => sum + vk.nPublic * SIGNAL_WORDS, 0));
+    let end = 0;
     const claims = jobs.flatMap(({ publicSignals, vk }, element): Claim[] => {
       const key = keys[element];
+      const start = end;
+      end += vk.nPublic * SIGNAL_WORDS;
       const fits =
-        publicSignals.length === vk.nPublic &&
-        publicSignals.every((signal) => signal >= 0n && signal < FIELD_ORDER);
+        publicSignals.length === vk.nPublic * SIGNAL_BYTES && readSignals(words, start, publicSignals);
       return valid[element] === 1 && fits && key !== undefined
-        ? [{ element, key, signals: publicSignals }]
+        ? [{ element, key, words: words.subarray(start, end) }]
         : [];
     });
     const verdicts = new Array<boolean>(jobs.length).fill(false);

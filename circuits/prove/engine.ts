@@ -10,6 +10,7 @@ import { FaultError } from "../../consensus/primitives/faults.ts";
 import { createBatchVerifier } from "../batch/verifier.ts";
 import type { CircuitInputs } from "../gradient/witness.ts";
 import { encodeProofPoints } from "../proof.ts";
+import { signalsToBytes } from "../signals.ts";
 import { createGroth16, type Phase } from "./groth16.ts";
 import { createWitnessCalculator } from "./witness.ts";
 import { SCALARS } from "./zkey.ts";
@@ -69,7 +70,7 @@ export async function createOwnEngine(wasm: Uint8Array, zkey: Uint8Array): Promi
         });
         const proof = encodeProofPoints(points);
         progress(VERIFYING);
-        const [valid] = verifier.verify([{ vk, publicSignals, proof }]);
+        const [valid] = verifier.verify([{ vk, publicSignals: signalsToBytes(publicSignals), proof }]);
         if (valid !== true) throw new Error("the proof does not verify");
         return { proof, publicSignals };
       } finally {

@@ -100,3 +100,10 @@ export function bigintToBytes(value: bigint, length: number): Uint8Array {
   if (rest !== 0n || value < 0n) throw new RangeError(`${value} does not fit ${length} bytes`);
   return bytes;
 }
+
+/** One after the other, each as above. */
+export function bigintsToBytes(values: readonly bigint[], length: number): Uint8Array {
+  const bytes = new Uint8Array(values.length * length);
+  for (const [i, value] of values.entries()) bytes.set(bigintToBytes(value, length), i * length);
+  return bytes;
+}

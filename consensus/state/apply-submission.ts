@@ -9,7 +9,7 @@ import { ZERO32 } from "../types/ssz.ts";
 import type { Submission } from "../types/submission.ts";
 import type { Context } from "./context.ts";
 import { hasBetterRight } from "./copies.ts";
-import { outputsOf, type SlotStatement } from "./inputs.ts";
+import { outputsOf, type SlotStatement, signalsOf } from "./inputs.ts";
 import { getDataset, putDataset } from "./maps.ts";
 import { askedSlot, noteUsed, taskPlaceOf, usedIn } from "./rounds-memo.ts";
 import { ContributionType, type State, toInt64 } from "./state.ts";
@@ -18,8 +18,8 @@ export type AcceptedSubmission = {
   readonly taskIndex: number;
   readonly publicKey: Uint8Array;
   readonly statement: SlotStatement;
-  /** Outputs then inputs: what the proof is verified against. */
-  readonly publicSignals: readonly bigint[];
+  /** Outputs then inputs, 32 bytes each: what the proof is verified against. */
+  readonly publicSignals: Uint8Array;
   readonly gradient: readonly number[];
 };
 
@@ -45,7 +45,7 @@ export function checkSubmission(
   if (!equalBytes(slot.podId, submission.podId))
     return fault("submission/slot-not-yours", { slot: submission.slot });
 
-  const { fields, read } = outputsOf(submission, statement.shape);
+  const { read } = outputsOf(submission, statement.shape);
   if ("code" in read) return fault(read.code, read.data);
   const used = usedIn(state, taskIndex);
   const [nullifier = ZERO32, dataTag = ZERO32] = submission.outputs;
@@ -60,7 +60,7 @@ export function checkSubmission(
     taskIndex,
     publicKey: slot.publicKey,
     statement,
-    publicSignals: [...fields, ...statement.inputs],
+    publicSignals: signalsOf(submission, statement),
     gradient: read.gradient,
   };
 }

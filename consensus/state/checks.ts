@@ -33,7 +33,8 @@ export type BlsCheck = {
 /** Verified with Groth16 under the key of this hash. */
 export type ProofCheck = {
   readonly vkHash: Uint8Array;
-  readonly publicSignals: readonly bigint[];
+  /** 32 bytes each, little-endian. */
+  readonly publicSignals: Uint8Array;
   readonly proof: Uint8Array;
 };
 

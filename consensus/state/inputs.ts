@@ -3,6 +3,7 @@
  * an interface through which one could supply an input that the node should have computed must not exist.
  */
 
+import { bigintsToBytes, concatBytes } from "../primitives/bytes.ts";
 import { bytesToField, inputsHashOf, type Submission } from "../types/submission.ts";
 import {
   checkOutputs,
@@ -19,6 +20,8 @@ export type SlotStatement = {
   readonly shape: GradientShape;
   readonly vkHash: Uint8Array;
   readonly inputs: readonly bigint[];
+  /** The same, 32 bytes each. */
+  readonly inputBytes: Uint8Array;
   readonly inputsHash: Uint8Array;
 };
 
@@ -53,9 +56,14 @@ export function statementFor(task: Asked, epoch: number, slot: Slot): SlotStatem
     shape: shapeOf(bytesText(task.shape)),
     vkHash: task.vkHash,
     inputs,
+    inputBytes: bigintsToBytes(inputs, 32),
     inputsHash: inputsHashOf(task.vkHash, inputs),
   };
 }
+
+/** Outputs then inputs, 32 bytes each: what a submission's proof is verified against. */
+export const signalsOf = ({ outputs }: Submission, { inputBytes }: SlotStatement): Uint8Array =>
+  concatBytes(...outputs, inputBytes);
 
 type Outputs = {
   readonly shape: GradientShape;

@@ -10,7 +10,7 @@ import { Epoch, share, subtract } from "../primitives/units.ts";
 import type { Submission } from "../types/submission.ts";
 import type { Operation, SELECTOR } from "../types/transaction.ts";
 import type { Context, Decision } from "./context.ts";
-import { outputsOf, type SlotStatement, statementFor } from "./inputs.ts";
+import { outputsOf, type SlotStatement, signalsOf, statementFor } from "./inputs.ts";
 import { getPod, putPod, taskIndexOf } from "./maps.ts";
 import { PastRoundType, PUNISHED_MAX, PunishedType, type Slot, type State } from "./state.ts";
 import { addToSupply, takeFromSupply } from "./supply.ts";
@@ -24,8 +24,8 @@ export type Accused = {
   /** Whose signature must hold. */
   readonly publicKey: Uint8Array;
   readonly statement: SlotStatement;
-  /** Outputs then inputs: what the proof must fail against. */
-  readonly publicSignals: readonly bigint[];
+  /** Outputs then inputs, 32 bytes each: what the proof must fail against. */
+  readonly publicSignals: Uint8Array;
 };
 
 /** The slot that a submission was for, and what it had to prove; undefined if the state knows no such slot. */
@@ -61,9 +61,9 @@ export function checkEvidence(state: State, submission: Submission, params: Para
   const { slot, statement } = accused;
   if (!equalBytes(statement.inputsHash, submission.inputsHash))
     return fault("pod/evidence-unfounded", { field: "inputsHash" });
-  const { fields, read } = outputsOf(submission, statement.shape);
+  const { read } = outputsOf(submission, statement.shape);
   if ("code" in read) return fault("pod/evidence-unfounded", { field: "outputs" });
-  return { publicKey: slot.publicKey, statement, publicSignals: [...fields, ...statement.inputs] };
+  return { publicKey: slot.publicKey, statement, publicSignals: signalsOf(submission, statement) };
 }
 
 export function podEvidence(state: State, { submission }: Evidence, { params }: Context): Decision {

@@ -9,6 +9,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { BATCH_MAX, createBatchVerifier } from "../../circuits/batch/verifier.ts";
+import { signalsToBytes } from "../../circuits/signals.ts";
 import { invariant } from "../../consensus/primitives/faults.ts";
 import { type Child, createChild } from "../../devnet/child.ts";
 import { signEd25519, verifyEd25519 } from "../../node/keys.ts";
@@ -47,7 +48,7 @@ async function batchMs(): Promise<PerProof> {
   );
   const jobs = forge(statements).map((proof, i) => ({
     vk: circuit.verificationKey,
-    publicSignals: statements[i] ?? [],
+    publicSignals: signalsToBytes(statements[i] ?? []),
     proof,
   }));
   const clock: number[] = [];

@@ -6,10 +6,10 @@ import { getPriority } from "node:os";
 import { after, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { createVerifier, type VerifyJob } from "../../circuits/verify.ts";
-import { provedJob, rerandomized } from "./proofs.ts";
+import { provedJob, rerandomized, withSignals } from "./proofs.ts";
 
 const [small, large] = [await provedJob("gradient-4x2"), await provedJob("gradient-32x10")];
-const wrong: VerifyJob = { ...small, publicSignals: small.publicSignals.map(() => 1n) };
+const wrong: VerifyJob = withSignals(small, (signals) => signals.map(() => 1n));
 const many = rerandomized(small.vk, small.proof, 60).map((proof) => ({ ...small, proof }));
 const verifier = createVerifier({ workers: 2 });
 after(() => verifier.stop());

@@ -15,17 +15,19 @@ import { oddDigits } from "../../circuits/batch/key.ts";
 import { P } from "../../circuits/batch/limbs.ts";
 import { createMiller } from "../../circuits/batch/miller.ts";
 import { createInverter } from "../../circuits/batch/powers.ts";
+import { sumSignals } from "../../circuits/batch/sums.ts";
 import { createBatchVerifier } from "../../circuits/batch/verifier.ts";
 import { developmentTrapdoor, keyScalars } from "../../circuits/build/qap.ts";
 import { readR1cs } from "../../circuits/build/r1cs.ts";
 import { encodeG1 } from "../../circuits/points.ts";
 import { decodeProofPoints } from "../../circuits/proof.ts";
 import { createReferenceVerifier } from "../../circuits/reference.ts";
+import { readSignals, signalsToBytes } from "../../circuits/signals.ts";
 import type { VerifyJob } from "../../circuits/verify.ts";
 import { FIELD_ORDER } from "../../consensus/work/gradient.ts";
 import { createForge } from "../helpers/forge.ts";
 import { COFACTOR, multiple, pointOfOrder, SMALL_ORDERS, someMutants, twistPoint } from "./mutations.ts";
-import { circuitFor, provedJob, rerandomized } from "./proofs.ts";
+import { circuitFor, provedJob, rerandomized, withSignals } from "./proofs.ts";
 import { randomFrom } from "./witnesses.ts";
 
 const found = await createBatchVerifier();
@@ -116,7 +118,12 @@ test("coefficients are distinct: their digits differ modulo 4 and from 0", () =>
   assert.equal(DIGITS.length, 15);
   assert.equal(residues.size, 15);
   assert.ok(!residues.has("0,0"));
-  assert.equal(new Set(drawCoefficients(300).values).size, 300);
+  const drawn = drawCoefficients(300);
+  const words = new Uint32Array();
+  const values = Array.from({ length: 300 }, (_, coefficient) =>
+    sumSignals(drawn.parts, [{ words, coefficient }], 0).join(),
+  );
+  assert.equal(new Set(values).size, 300);
 });
 
 test("a scalar's odd digits add up to it", () => {
@@ -190,8 +197,8 @@ test("300 spoiled proofs: none accepted, alone or in company, and snarkjs agrees
 });
 
 test("signals of 0, and every signal 0, are numbers like others", async () => {
-  const zeros = { ...small, publicSignals: small.publicSignals.map(() => 0n) };
-  const ends = { ...small, publicSignals: small.publicSignals.map(() => FIELD_ORDER - 1n) };
+  const zeros = withSignals(small, (signals) => signals.map(() => 0n));
+  const ends = withSignals(small, (signals) => signals.map(() => FIELD_ORDER - 1n));
   const jobs = [zeros, small, ends];
   assert.deepEqual(verifier.verify(jobs), [false, true, false]);
   assert.deepEqual(await reference.verify(jobs), [false, true, false]);
@@ -225,7 +232,7 @@ test("signals whose sums have exceptional additions get the verdict of others, a
   const holding = forge(statements).map((proof, i) => ({
     ...small,
     proof,
-    publicSignals: statements[i] ?? [],
+    publicSignals: signalsToBytes(statements[i] ?? []),
   }));
   const failing = holding.map((job, i) => ({
     ...job,
@@ -252,7 +259,7 @@ test("a key with more points than the machine has elements is taken in parts", a
     b: { x: field.fp2(), y: field.fp2() },
     c: { x: field.fp(), y: field.fp() },
   };
-  const wrong = { ...large, publicSignals: large.publicSignals.with(28, 1n) };
+  const wrong = withSignals(large, (signals) => signals.with(28, 1n));
   const jobs = [large, wrong, large];
   assert.deepEqual(
     [
@@ -264,7 +271,11 @@ test("a key with more points than the machine has elements is taken in parts", a
     [1, 1, 1],
   );
   const key = equation.prepareKey(large.vk);
-  const claims = jobs.map(({ publicSignals }, element) => ({ element, key, signals: publicSignals }));
+  const claims = jobs.map(({ publicSignals }, element) => {
+    const words = new Uint32Array(publicSignals.length / 4);
+    assert.ok(readSignals(words, 0, publicSignals));
+    return { element, key, words };
+  });
   const kinds = claims.map((claim) => equation.check(registers, [claim]).kind);
   assert.deepEqual(kinds, ["hold", "fail", "hold"]);
   assert.deepEqual(equation.checkEach(registers, claims), [true, false, true]);

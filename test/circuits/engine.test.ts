@@ -15,6 +15,7 @@ import { createProver } from "../../circuits/prove/prover.ts";
 import { createSnarkjsEngine } from "../../circuits/prove/snarkjs.ts";
 import { createWitnessCalculator } from "../../circuits/prove/witness.ts";
 import { readZkey } from "../../circuits/prove/zkey.ts";
+import { signalsToBytes } from "../../circuits/signals.ts";
 import { FaultError } from "../../consensus/primitives/faults.ts";
 import { FIELD_ORDER as r, shapeOf } from "../../consensus/work/gradient.ts";
 import { randomJob, readBytes } from "./witnesses.ts";
@@ -111,7 +112,12 @@ test("two proofs of one witness differ, and both verify", async () => {
     await engine.prove(inputsOf(3), () => undefined),
   ];
   assert.notDeepEqual(proved[0]?.proof, proved[1]?.proof);
-  assert.deepEqual(verifier.verify(proved.map((it) => ({ vk, ...it }))), [true, true]);
+  assert.deepEqual(
+    verifier.verify(
+      proved.map(({ proof, publicSignals }) => ({ vk, proof, publicSignals: signalsToBytes(publicSignals) })),
+    ),
+    [true, true],
+  );
   assert.deepEqual(proved[0]?.publicSignals, gradientSignals(randomJob(shape, 3)));
 });
 
@@ -130,7 +136,9 @@ test("snarkjs as the engine proves, with progress that does not fall", async () 
   const verifier = await createBatchVerifier();
   const progress: number[] = [];
   const proved = await engine.prove(inputsOf(4), (percent) => progress.push(percent));
-  assert.deepEqual(verifier?.verify([{ vk: built.verificationKey, ...proved }]), [true]);
+  const { proof, publicSignals } = proved;
+  const job = { vk: built.verificationKey, proof, publicSignals: signalsToBytes(publicSignals) };
+  assert.deepEqual(verifier?.verify([job]), [true]);
   assert.deepEqual(proved.publicSignals, gradientSignals(randomJob(shape, 4)));
   assert.deepEqual(
     progress,

@@ -9,6 +9,7 @@ import { G2_B } from "../../circuits/batch/curve.ts";
 import { P } from "../../circuits/batch/limbs.ts";
 import { encodeG1, encodeG2, type G2Point } from "../../circuits/points.ts";
 import { decodeProofPoints, PROOF_BYTES } from "../../circuits/proof.ts";
+import { bytesToSignals, signalsToBytes } from "../../circuits/signals.ts";
 import type { VerifyJob } from "../../circuits/verify.ts";
 import { invariant } from "../../consensus/primitives/faults.ts";
 import { FIELD_ORDER } from "../../consensus/work/gradient.ts";
@@ -88,12 +89,16 @@ export function* mutants(
   others: readonly VerifyJob[],
   random: () => number,
 ): Generator<Mutant> {
-  const { proof, publicSignals } = job;
+  const { proof } = job;
+  const publicSignals = bytesToSignals(job.publicSignals);
   const points = decodeProofPoints(proof);
   invariant(points !== undefined, "a valid job is spoiled");
   const below = (n: number): number => Math.floor(random() * n);
   const bytesOf = (change: Uint8Array): VerifyJob => ({ ...job, proof: change });
-  const signals = (change: readonly bigint[]): VerifyJob => ({ ...job, publicSignals: change });
+  const signals = (change: readonly bigint[]): VerifyJob => ({
+    ...job,
+    publicSignals: signalsToBytes(change),
+  });
   const b = G2.Point.fromAffine(points.b);
   const smallPoints = SMALL_ORDERS.map((order) => pointOfOrder(order, random));
   let position = 0;
@@ -141,16 +146,17 @@ export function* mutants(
       yield { label: `point ${from} of another proof`, job: bytesOf(mixed) };
       yield {
         label: "another statement",
-        job: signals(other.publicSignals.map((it) => (it + 1n) % FIELD_ORDER)),
+        job: signals(bytesToSignals(other.publicSignals).map((it) => (it + 1n) % FIELD_ORDER)),
       };
     }
     const k = below(publicSignals.length);
     const signal = publicSignals[k] ?? 0n;
     yield { label: `signal ${k} + r`, job: signals(publicSignals.with(k, signal + FIELD_ORDER)) };
-    yield { label: `signal ${k} − r`, job: signals(publicSignals.with(k, signal - FIELD_ORDER)) };
+    yield { label: `signal ${k} + 4r`, job: signals(publicSignals.with(k, signal + 4n * FIELD_ORDER)) };
     yield { label: `signal ${k} + 1`, job: signals(publicSignals.with(k, (signal + 1n) % FIELD_ORDER)) };
     yield { label: "a signal less", job: signals(publicSignals.slice(1)) };
     yield { label: "a signal more", job: signals([...publicSignals, 0n]) };
+    yield { label: "a byte less", job: { ...job, publicSignals: job.publicSignals.subarray(1) } };
     yield {
       label: "B + a point of small order",
       job: bytesOf(withB(proof, b.add(smallPoints[below(2)] ?? b))),

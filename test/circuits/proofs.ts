@@ -13,6 +13,7 @@ import { gradientWitness } from "../../circuits/gradient/witness.ts";
 import { encodeG1, encodeG2 } from "../../circuits/points.ts";
 import { decodeProofPoints, PROOF_BYTES, type ProofPoints } from "../../circuits/proof.ts";
 import { createProver } from "../../circuits/prove/prover.ts";
+import { bytesToSignals, signalsToBytes } from "../../circuits/signals.ts";
 import { pointsOfKey, type VerificationKey, vkHash } from "../../circuits/verification-key.ts";
 import type { VerifyJob } from "../../circuits/verify.ts";
 import { invariant } from "../../consensus/primitives/faults.ts";
@@ -65,6 +66,14 @@ export async function circuitFor(shapeId: string): Promise<BuiltCircuit> {
   return built;
 }
 
+/** A job with other signals. */
+export function withSignals(
+  job: VerifyJob,
+  change: (signals: readonly bigint[]) => readonly bigint[],
+): VerifyJob {
+  return { ...job, publicSignals: signalsToBytes(change(bytesToSignals(job.publicSignals))) };
+}
+
 /** A proved statement of a shape; made once a machine. */
 export async function provedJob(shapeId: string, seed = 1): Promise<VerifyJob> {
   const circuit = await circuitFor(shapeId);
@@ -75,7 +84,7 @@ export async function provedJob(shapeId: string, seed = 1): Promise<VerifyJob> {
   const known = await readFile(path, "utf8").catch(() => undefined);
   if (known !== undefined) {
     const { proof, publicSignals } = JSON.parse(known) as { proof: string; publicSignals: string[] };
-    return { vk, proof: hexToBytes(proof), publicSignals: publicSignals.map(BigInt) };
+    return { vk, proof: hexToBytes(proof), publicSignals: signalsToBytes(publicSignals.map(BigInt)) };
   }
   const prover = createProver({ wasm: circuit.wasmPath, zkey: circuit.zkeyPath });
   const shape = shapeOf(shapeId);
@@ -84,5 +93,5 @@ export async function provedJob(shapeId: string, seed = 1): Promise<VerifyJob> {
   await mkdir(folder, { recursive: true });
   const text = { proof: bytesToHex(made.proof), publicSignals: made.publicSignals.map(String) };
   await writeFile(path, JSON.stringify(text));
-  return { vk, ...made };
+  return { vk, proof: made.proof, publicSignals: signalsToBytes(made.publicSignals) };
 }

@@ -19,13 +19,16 @@ function checkOf(fill: number, change: Partial<SubmissionChecks["ed25519"]> = {}
   return {
     contentRoot: createHash("sha256").update(id).update(ed25519.signature).digest(),
     ed25519,
-    proof: { vkHash: VK_HASH, publicSignals: [BigInt(fill)], proof: bytes(128, fill) },
+    proof: { vkHash: VK_HASH, publicSignals: bytes(32, fill), proof: bytes(128, fill) },
   };
 }
 
 function create() {
-  const asked: { signals: bigint[]; waitMs: number | undefined; answer: (verdicts: boolean[]) => void }[] =
-    [];
+  const asked: {
+    signals: (number | undefined)[];
+    waitMs: number | undefined;
+    answer: (verdicts: boolean[]) => void;
+  }[] = [];
   const verification = createVerification(
     { keys: new Map([[toHex(VK_HASH), KEY]]) },
     {
@@ -34,7 +37,7 @@ function create() {
           jobs.length === 0
             ? Promise.resolve([])
             : new Promise((answer) => {
-                asked.push({ signals: jobs.flatMap(({ publicSignals }) => publicSignals), waitMs, answer });
+                asked.push({ signals: jobs.map(({ publicSignals: [first] }) => first), waitMs, answer });
               }),
       },
     },
@@ -52,7 +55,7 @@ test("a block waits for the verdict that the pool has begun to ask for, and asks
   await settled();
   assert.deepEqual(
     asked.map(({ signals }) => signals),
-    [[1n], [2n]],
+    [[1], [2]],
   );
   assert.ok((asked[0]?.waitMs ?? 0) > 0 && asked[1]?.waitMs === 0, "only the pool's proofs wait for company");
   asked[0]?.answer([true]);

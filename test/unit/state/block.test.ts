@@ -307,7 +307,10 @@ describe("collectChecks", () => {
     const [check] = checksOf(block).submissions;
     const [submission] = block.body.submissions;
     assert.ok(check !== undefined && submission !== undefined);
-    assert.equal(check.proof.publicSignals.length, 2 + 3 + 5 + 3);
+    assert.equal(check.proof.publicSignals.length, 32 * (2 + 3 + 5 + 3));
+    assert.ok(
+      equalBytes(check.proof.publicSignals.subarray(0, 32), submission.outputs[0] ?? new Uint8Array()),
+    );
     assert.ok(equalBytes(check.proof.proof, submission.proof));
     assert.ok(equalBytes(check.proof.vkHash, parent.state.tasks.getReadonly(0).vkHash));
   });
@@ -326,9 +329,10 @@ describe("collectChecks", () => {
         shape: shapeOf("gradient-4x2"),
         vkHash: new Uint8Array(32),
         inputs: [],
+        inputBytes: new Uint8Array(),
         inputsHash: new Uint8Array(32),
       };
-      const accepted = { publicKey: new Uint8Array(32), statement, publicSignals: [] };
+      const accepted = { publicKey: new Uint8Array(32), statement, publicSignals: new Uint8Array() };
       return toHex(submissionChecks(parent.state.chain, it, accepted).contentRoot);
     });
     assert.equal(new Set(names).size, names.length);
