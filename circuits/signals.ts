@@ -22,7 +22,7 @@ export function bytesToSignals(bytes: Uint8Array): bigint[] {
 
 /** 32-bit words of a signal, lowest first. */
 export const SIGNAL_WORDS = 8;
-const WORDS_OF_R = Array.from({ length: SIGNAL_WORDS }, (_, i) =>
+const WORDS_OF_R = Uint32Array.from({ length: SIGNAL_WORDS }, (_, i) =>
   Number((FIELD_ORDER >> BigInt(32 * i)) & 0xffffffffn),
 );
 
@@ -40,7 +40,8 @@ export function readSignals(to: Uint32Array, at: number, bytes: Uint8Array): boo
 
 function isBelowOrder(words: Uint32Array, at: number): boolean {
   for (let i = SIGNAL_WORDS - 1; i >= 0; i--) {
-    const [word = 0, bound = 0] = [words[at + i], WORDS_OF_R[i]];
+    const word = words[at + i] ?? 0;
+    const bound = WORDS_OF_R[i] ?? 0;
     if (word !== bound) return word < bound;
   }
   return false; // r itself

@@ -18,7 +18,7 @@ import { createPower } from "./powers.ts";
 
 export type ProofRegisters = { readonly a: Affine; readonly b: TwistPoint; readonly c: Affine };
 
-const WORDS_OF_P = Array.from({ length: 8 }, (_, i) => Number((P >> BigInt(32 * i)) & 0xffffffffn));
+const WORDS_OF_P = Uint32Array.from({ length: 8 }, (_, i) => Number((P >> BigInt(32 * i)) & 0xffffffffn));
 const HALF = (P - 1n) / 2n;
 const [SMALLER, LARGER] = [0b10, 0b11];
 /** Top limbs within these say the sign, and that the number is below p/2, without a look at the others. */
@@ -31,14 +31,20 @@ function readCoordinate(
   limbs: Float64Array,
   hasFlags: boolean,
 ): number | undefined {
-  const words = [28, 24, 20, 16, 12, 8, 4, 0].map((at) => view.getUint32(offset + at));
-  const [w0 = 0, w1 = 0, w2 = 0, w3 = 0, w4 = 0, w5 = 0, w6 = 0, top = 0] = words;
+  const top = view.getUint32(offset);
   const flags = hasFlags ? top >>> 30 : 0;
   const w7 = hasFlags ? top & 0x3fffffff : top;
-  words[7] = w7;
+  const w6 = view.getUint32(offset + 4);
+  const w5 = view.getUint32(offset + 8);
+  const w4 = view.getUint32(offset + 12);
+  const w3 = view.getUint32(offset + 16);
+  const w2 = view.getUint32(offset + 20);
+  const w1 = view.getUint32(offset + 24);
+  const w0 = view.getUint32(offset + 28);
   for (let i = 7; ; i--) {
     if (i < 0) return undefined; // p itself
-    const [word = 0, bound = 0] = [words[i], WORDS_OF_P[i]];
+    const word = i === 7 ? w7 : view.getUint32(offset + 28 - 4 * i);
+    const bound = WORDS_OF_P[i] ?? 0;
     if (word > bound) return undefined;
     if (word < bound) break;
   }

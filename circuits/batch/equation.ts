@@ -118,19 +118,19 @@ export function createEquation(field: Field) {
 
   /** The claims' points into the working registers, in the claims' order. */
   const gather = ({ a: allA, b: allB, c: allC }: ProofRegisters, claims: readonly Claim[]): void => {
-    for (const [i, { element }] of claims.entries()) {
-      for (const [to, from] of [
-        [a.x, allA.x],
-        [a.y, allA.y],
-        [c.x, allC.x],
-        [c.y, allC.y],
-        [q.x, allB.x],
-        [q.y, allB.y],
-        [field.part1(q.x), field.part1(allB.x)],
-        [field.part1(q.y), field.part1(allB.y)],
-      ] as const) {
+    for (const [to, from] of [
+      [a.x, allA.x],
+      [a.y, allA.y],
+      [c.x, allC.x],
+      [c.y, allC.y],
+      [q.x, allB.x],
+      [q.y, allB.y],
+      [field.part1(q.x), field.part1(allB.x)],
+      [field.part1(q.y), field.part1(allB.y)],
+    ] as const) {
+      claims.forEach(({ element }, i) => {
         field.move(to, i, from, element);
-      }
+      });
     }
     if (claims.length % 2 === 0) return;
     for (const point of [a, c]) {

@@ -93,7 +93,11 @@ export function createInverse(modulus: Modulus) {
         }
         return true;
       }
-      let [p, q, r, s] = [1, 0, 0, 1];
+      // Assignments one by one: pairs of them would be arrays, megabytes a batch.
+      let p = 1;
+      let q = 0;
+      let r = 0;
+      let s = 1;
       for (;;) {
         const quotient = first / second + ROUNDER - ROUNDER;
         const nextR = p - quotient * r;
@@ -101,8 +105,12 @@ export function createInverse(modulus: Modulus) {
         // Infinities and what is no number end a run too.
         if (!(Math.abs(nextR) <= ENTRY_MAX && Math.abs(nextS) <= ENTRY_MAX)) break;
         const rest = first - quotient * second;
-        [first, second] = [second, rest];
-        [p, q, r, s] = [r, s, nextR, nextS];
+        first = second;
+        second = rest;
+        p = r;
+        q = s;
+        r = nextR;
+        s = nextS;
       }
       if (q === 0) return false;
       transform(a, b, p, q, r, s);

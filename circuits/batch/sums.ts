@@ -35,6 +35,7 @@ export function sumSignals(parts: Float64Array, summands: readonly Summand[], si
   });
 }
 
+/** Everything is a local number here: a closure's would be objects, one a product. */
 function addSignals(
   columns: Float64Array,
   parts: Float64Array,
@@ -43,30 +44,37 @@ function addSignals(
   signals: number,
 ): void {
   const own = coefficient * 2 * PARTS;
-  const [a0, a1, a2] = [parts[own] ?? 0, parts[own + 1] ?? 0, parts[own + 2] ?? 0];
-  const [b0, b1, b2] = [parts[own + 3] ?? 0, parts[own + 4] ?? 0, parts[own + 5] ?? 0];
-  const add = (at: number, limb: number): void => {
-    columns[at] = (columns[at] ?? 0) + a0 * limb;
-    columns[at + 1] = (columns[at + 1] ?? 0) + a1 * limb;
-    columns[at + 2] = (columns[at + 2] ?? 0) + a2 * limb;
-    const second = at + COLUMNS;
-    columns[second] = (columns[second] ?? 0) + b0 * limb;
-    columns[second + 1] = (columns[second + 1] ?? 0) + b1 * limb;
-    columns[second + 2] = (columns[second + 2] ?? 0) + b2 * limb;
-  };
-  add(0, 1);
-  for (let k = 0; k < signals; k++) {
-    const to = (k + 1) * 2 * COLUMNS;
-    for (let j = 0; j < SIGNAL_LIMBS; j++) {
-      const [word, shift] = [(LIMB_BITS * j) >> 5, (LIMB_BITS * j) % 32];
-      const low = (words[k * SIGNAL_WORDS + word] ?? 0) >>> shift;
-      const more = shift > 32 - LIMB_BITS && word < SIGNAL_WORDS - 1;
-      const high = more ? (words[k * SIGNAL_WORDS + word + 1] ?? 0) << (32 - shift) : 0;
-      const limb = (low | high) & (RADIX - 1);
+  const a0 = parts[own] ?? 0;
+  const a1 = parts[own + 1] ?? 0;
+  const a2 = parts[own + 2] ?? 0;
+  const b0 = parts[own + 3] ?? 0;
+  const b1 = parts[own + 4] ?? 0;
+  const b2 = parts[own + 5] ?? 0;
+  for (let k = 0; k <= signals; k++) {
+    const from = (k - 1) * SIGNAL_WORDS;
+    for (let j = 0; j < (k === 0 ? 1 : SIGNAL_LIMBS); j++) {
+      const limb = k === 0 ? 1 : limbOf(words, from, j);
       // Most signals are small numbers.
-      if (limb !== 0) add(to + j, limb);
+      if (limb === 0) continue;
+      const at = k * 2 * COLUMNS + j;
+      columns[at] = (columns[at] ?? 0) + a0 * limb;
+      columns[at + 1] = (columns[at + 1] ?? 0) + a1 * limb;
+      columns[at + 2] = (columns[at + 2] ?? 0) + a2 * limb;
+      const second = at + COLUMNS;
+      columns[second] = (columns[second] ?? 0) + b0 * limb;
+      columns[second + 1] = (columns[second + 1] ?? 0) + b1 * limb;
+      columns[second + 2] = (columns[second + 2] ?? 0) + b2 * limb;
     }
   }
+}
+
+/** Limb j of the signal whose words begin at `from`. */
+function limbOf(words: Uint32Array, from: number, j: number): number {
+  const word = (LIMB_BITS * j) >> 5;
+  const shift = (LIMB_BITS * j) % 32;
+  const low = (words[from + word] ?? 0) >>> shift;
+  if (shift <= 32 - LIMB_BITS || word === SIGNAL_WORDS - 1) return low & (RADIX - 1);
+  return (low | ((words[from + word + 1] ?? 0) << (32 - shift))) & (RADIX - 1);
 }
 
 /** The number that columns stand for, of either sign. Writes over them. */

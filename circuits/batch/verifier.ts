@@ -113,18 +113,21 @@ export async function createBatchVerifier(): Promise<BatchVerifier | undefined> 
     verify: (jobs) => {
       const names = new Map<VerificationKey, PreparedKey>();
       const verdicts: boolean[] = [];
-      let part: { jobs: VerifyJob[]; keys: PreparedKey[] } = { jobs: [], keys: [] };
+      type Part = { jobs: VerifyJob[]; keys: PreparedKey[]; distinct: Set<PreparedKey> };
+      const emptyPart = (): Part => ({ jobs: [], keys: [], distinct: new Set() });
+      let part = emptyPart();
       const flush = (): void => {
         if (part.jobs.length > 0) verdicts.push(...verifyPart(part.jobs, part.keys));
-        part = { jobs: [], keys: [] };
+        part = emptyPart();
       };
       for (const job of jobs) {
         const key = names.get(job.vk) ?? prepare(job.vk);
         names.set(job.vk, key);
-        const distinct = new Set([...part.keys, key]).size;
-        if (part.jobs.length >= BATCH_MAX || distinct > KEYS_PER_BATCH) flush();
+        const full = part.distinct.size >= KEYS_PER_BATCH && !part.distinct.has(key);
+        if (part.jobs.length >= BATCH_MAX || full) flush();
         part.jobs.push(job);
         part.keys.push(key);
+        part.distinct.add(key);
       }
       flush();
       return verdicts;
