@@ -3,12 +3,12 @@
  * verifier.ts.
  */
 
-import { randomFillSync } from "node:crypto";
+import { hash, randomFillSync } from "node:crypto";
 import { L } from "./curve.ts";
 
 const WORD = 64n;
 const words = new BigUint64Array(8);
-const bytesOfWords = new Uint8Array(words.buffer);
+const bytesOfWords = Buffer.from(words.buffer);
 
 const numberOfWords = (from: BigUint64Array, count: number): bigint => {
   let value = 0n;
@@ -20,6 +20,12 @@ const numberOfWords = (from: BigUint64Array, count: number): bigint => {
 export function numberOf(bytes: Uint8Array): bigint {
   bytesOfWords.set(bytes);
   return numberOfWords(words, bytes.length / 8);
+}
+
+/** SHA-512 as a number, little-endian. As text it comes from node:crypto in a third of the time. */
+export function hashOf(bytes: Uint8Array): bigint {
+  bytesOfWords.write(hash("sha512", bytes, "hex"), "hex");
+  return numberOfWords(words, 8);
 }
 
 /** Bits of a scalar below 2^256, and some zeros above. */

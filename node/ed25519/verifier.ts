@@ -6,13 +6,12 @@
  * is that of `verifyEd25519` in ../keys.ts, which is what there is where the machine's arithmetic is missing.
  */
 
-import { hash } from "node:crypto";
 import { verifyEd25519 } from "../keys.ts";
 import { L } from "./curve.ts";
 import { type Claim, createEquation, EQUATION_BYTES } from "./equation.ts";
 import { createMachine } from "./machine.ts";
 import { createPoints, PIECE, POINTS_BYTES } from "./points.ts";
-import { numberOf } from "./scalars.ts";
+import { hashOf, numberOf } from "./scalars.ts";
 
 export type SignatureJob = {
   readonly publicKey: Uint8Array;
@@ -45,9 +44,6 @@ export async function createSignatureVerifier(): Promise<SignatureVerifier> {
 const nameOf = (key: Uint8Array): string =>
   Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
 
-const hashOf = ({ publicKey, message, signature }: SignatureJob): bigint =>
-  numberOf(hash("sha512", Buffer.concat([signature.subarray(0, 32), publicKey, message]), "buffer"));
-
 /** `undefined` on machines without fused multiply-add. */
 export async function createBatchVerifier(): Promise<Verify | undefined> {
   const machine = await createMachine(POINTS_BYTES + EQUATION_BYTES);
@@ -72,9 +68,12 @@ export async function createBatchVerifier(): Promise<Verify | undefined> {
     );
     const claims: (Claim & { readonly index: number })[] = [];
     for (const [i, { index, job, s, name }] of shaped.entries()) {
+      const { publicKey, message, signature } = job;
       const r = decoded[i];
       const key = points.tableOf(name);
-      if (r !== undefined && key !== undefined) claims.push({ index, r, key, s, hash: hashOf(job) });
+      if (r === undefined || key === undefined) continue;
+      const hash = hashOf(Buffer.concat([signature.subarray(0, 32), publicKey, message]));
+      claims.push({ index, r, key, s, hash });
     }
     // If one fails, all are checked on their own: for whoever sends many, that is the least it can cost.
     const together = claims.length > EACH_MAX && equation.check(claims);
