@@ -1,6 +1,7 @@
 /**
  * Writes WebAssembly modules: just enough of the binary format for the kernels of kernels.ts, which are
- * generated so that the curve's constants and the order of instructions stay readable. Called by kernels.ts.
+ * generated so that the curve's constants and the order of instructions stay readable. Called by
+ * the files of kernels here, in ../prove and in node/ed25519.
  *
  * Formats and opcodes: WebAssembly core specification 3.0, chapter 5; relaxed SIMD included.
  */

@@ -4,6 +4,7 @@ import { ed25519 } from "@noble/curves/ed25519.js";
 import fc from "fast-check";
 import { concatBytes } from "../../../../consensus/primitives/bytes.ts";
 import { invariant } from "../../../../consensus/primitives/faults.ts";
+import { createMachine } from "../../../../node/ed25519/machine.ts";
 import { KEYS_MAX } from "../../../../node/ed25519/points.ts";
 import {
   BATCH_MAX,
@@ -174,4 +175,55 @@ test("the service answers the same, with any arithmetic", async () => {
     some.map(({ valid }) => valid),
   );
   for (const { label, job, valid } of some) assert.equal(verifyOne(job), valid, label);
+});
+
+test("without fused multiply-add the service answers the same, one by one", async (t) => {
+  t.mock.method(WebAssembly, "validate", () => false);
+  assert.equal(await createBatchVerifier(), undefined);
+  const service = await createSignatureVerifier();
+  const some = cases.filter((_, i) => i % 11 === 0);
+  assert.deepEqual(
+    service.verify(some.map(({ job }) => job)),
+    some.map(({ valid }) => valid),
+  );
+});
+
+test("however many signatures are false, each costs at most a third more than alone", async () => {
+  // Slots of points doubled or added to: nearly all of the work.
+  let slots = 0;
+  const counting = await createBatchVerifier(async (bytes) => {
+    const machine = await createMachine(bytes);
+    return (
+      machine && {
+        ...machine,
+        double: (first, count = 0, times = 0) => {
+          slots += count * times;
+          machine.double(first ?? 0, count, times);
+        },
+        addAffine: (list, count = 0) => {
+          slots += count;
+          machine.addAffine(list ?? 0, count);
+        },
+        addExtended: (list, count = 0) => {
+          slots += count;
+          machine.addExtended(list ?? 0, count);
+        },
+      }
+    );
+  });
+  invariant(counting !== undefined, "this machine has fused multiply-add");
+  const costOf = (jobs: readonly SignatureJob[]): number => {
+    slots = 0;
+    counting(jobs);
+    return slots / jobs.length;
+  };
+  const jobs = Array.from({ length: BATCH_MAX }, (_, i) => honest(`cost ${i}`));
+  const falses = (count: number): SignatureJob[] =>
+    jobs.map((job, i) => (i < count ? { ...job, message: message(7) } : job));
+  costOf(jobs); // tables of the keys
+  const pair = costOf(falses(2).slice(0, 2));
+  const valid = costOf(jobs);
+  assert.ok(valid < pair / 4);
+  for (const count of [1, 2, 64, BATCH_MAX]) assert.ok(costOf(falses(count)) < (4 * pair) / 3);
+  for (const size of [5, 16, 33]) assert.ok(costOf(falses(size).slice(0, size)) < 2 * pair);
 });
