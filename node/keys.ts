@@ -1,8 +1,7 @@
 /**
  * The keys of one machine and their files: a validator's BLS key, an account's Ed25519 key, the
- * network identity of libp2p. Used by node/main, the CLI, genesis and devnet. Ed25519 is checked with
- * node:crypto everywhere a node decides, because libraries disagree about signatures of mixed torsion
- * (docs/protocol.md, "Ed25519"; test/vectors hold the cases).
+ * network identity of libp2p. Used by node/main, the CLI, genesis and devnet. Here is also the one rule by which
+ * nodes accept Ed25519 signatures, one at a time; ed25519/ verifies many by the same rule.
  */
 import {
   createHash,
@@ -18,6 +17,7 @@ import { SecretKey } from "@chainsafe/blst";
 import { generateKeyPairFromSeed } from "@libp2p/crypto/keys";
 import type { Ed25519PrivateKey } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
+import { ed25519 } from "@noble/curves/ed25519.js";
 import { z } from "zod";
 import { concatBytes, fromHex, toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
@@ -166,12 +166,26 @@ export function signEd25519(seed: Uint8Array, message: Uint8Array): Uint8Array {
   return new Uint8Array(sign(null, message, privateKeyObject(seed)));
 }
 
-/** Whether node:crypto accepts it: cofactorless, the one rule of acceptance of all nodes. Malformed is false. */
+/**
+ * Whether ZIP-215 accepts it (docs/protocol.md, "Ed25519"); malformed is false. ed25519/ says the same of many.
+ *
+ * node:crypto is asked first, since what it accepts ZIP-215 accepts: it wants s below L as well, takes the key to
+ * be the same point if it takes it at all, and has computed s·B − h·A and found that R is its encoding, so R is a
+ * point and s·B = R + h·A, with or without the factor 8. What it refuses may still hold: where points have a part
+ * of small order, or are not encoded canonically. That is slow, but nobody who signs honestly is in need of it.
+ */
 export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
+  return (
+    isAcceptedByCrypto(publicKey, message, signature) ||
+    ed25519.verify(signature, message, publicKey, { zip215: true })
+  );
+}
+
+function isAcceptedByCrypto(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   try {
     return verify(null, message, publicKeyObject(publicKey), signature);
   } catch {
-    return false; // OpenSSL throws on keys that are no points: the same verdict as a wrong signature
+    return false; // OpenSSL throws on keys that it takes for no points
   }
 }

@@ -19,6 +19,7 @@ import { createChanges } from "./changes.ts";
 import { createAssembler } from "./compact.ts";
 import type { NodeConfig } from "./config.ts";
 import { createDriver } from "./driver.ts";
+import { createSignatureVerifier } from "./ed25519/verifier.ts";
 import { createEvidencePool } from "./evidence.ts";
 import { createFaucet } from "./faucet.ts";
 import { createHalt } from "./halt.ts";
@@ -116,7 +117,8 @@ export async function startNode(
 
   const changes = createChanges();
   const verifier = createVerifier();
-  const verification = createVerification({ keys }, { verifier });
+  const signatures = await createSignatureVerifier();
+  const verification = createVerification({ keys }, { verifier, signatures });
   const mempool = createMempool(params, tag);
   const counters = { verified: 0, rejected: 0 };
   let finalizedAtMs = performance.now();

@@ -23,15 +23,28 @@ const REMEMBERED_MAX = 16_384;
 const COMPANY_MS = 60;
 /** Signatures of a block that are verified before other events get their turn: a few milliseconds. */
 const SIGNATURES_AT_ONCE = 16;
+const TRANSACTIONS_AT_ONCE = 64;
 
 export type VerificationOptions = {
   /** Verification keys of the chain's catalogue, by hex of their hash. */
   readonly keys: ReadonlyMap<string, VerificationKey>;
 };
-export type VerificationComponents = { readonly verifier: Pick<Verifier, "verify"> };
+export type VerificationComponents = {
+  readonly verifier: Pick<Verifier, "verify">;
+  /** Many at once may cost less than one by one; the answers are the same, in order. */
+  readonly signatures?: { verify(checks: readonly Ed25519Check[]): readonly boolean[] };
+};
 export type Verification = ReturnType<typeof createVerification>;
 
-export function createVerification({ keys }: VerificationOptions, { verifier }: VerificationComponents) {
+const oneByOne = {
+  verify: (checks: readonly Ed25519Check[]): boolean[] =>
+    checks.map(({ publicKey, message, signature }) => verifyEd25519(publicKey, message, signature)),
+};
+
+export function createVerification(
+  { keys }: VerificationOptions,
+  { verifier, signatures = oneByOne }: VerificationComponents,
+) {
   /** Names of transactions and submissions whose signatures and proofs hold: each says all of their bytes. */
   const known = new Set<string>();
   /** Proofs under verification, of submissions whose signatures hold: a block may name what the pool has begun. */
@@ -42,11 +55,12 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
   };
   const nameOf = ({ contentRoot }: SubmissionChecks): string => toHex(contentRoot);
 
-  const signatureHolds = ({ publicKey, message, signature }: Ed25519Check): boolean =>
-    verifyEd25519(publicKey, message, signature);
+  const signatureHolds = (check: Ed25519Check): boolean => signatures.verify([check])[0] === true;
 
+  const nameOfTransaction = ({ message, signature }: Ed25519Check): string =>
+    toHex(message) + toHex(signature);
   const verifyTransaction = (check: Ed25519Check): Fault | undefined => {
-    const name = toHex(check.message) + toHex(check.signature);
+    const name = nameOfTransaction(check);
     if (known.has(name)) return undefined;
     if (!signatureHolds(check)) return fault("transaction/signature-invalid");
     remember(name);
@@ -140,6 +154,24 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
     return answers;
   };
 
+  /** The first of a block's transactions whose signature is wrong; those that are not known together. */
+  const wrongTransaction = async (checks: Checks["transactions"]): Promise<number | undefined> => {
+    const open = checks.flatMap(({ ed25519: check }, index) => {
+      const name = nameOfTransaction(check);
+      return known.has(name) ? [] : [{ index, name, check }];
+    });
+    for (let from = 0; from < open.length; from += TRANSACTIONS_AT_ONCE) {
+      if (from > 0) await aTurn();
+      const some = open.slice(from, from + TRANSACTIONS_AT_ONCE);
+      const verdicts = signatures.verify(some.map(({ check }) => check));
+      for (const [at, { index, name }] of some.entries()) {
+        if (verdicts[at] !== true) return index;
+        remember(name);
+      }
+    }
+    return undefined;
+  };
+
   return {
     verifyTransaction,
     verifyPossession: ({ keys: [key], message, signature }: BlsCheck): Fault | undefined =>
@@ -158,10 +190,9 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
         const wrong = checks.bls.find((it) => !verifyAggregate(it.message, it.keys, it.signature));
         if (wrong !== undefined) return fault(wrong.code);
       }
-      for (const [index, { ed25519 }] of checks.transactions.entries()) {
-        const wrong = verifyTransaction(ed25519);
-        if (wrong !== undefined) return fault("block/transaction", { index, cause: wrong.code });
-      }
+      const index = await wrongTransaction(checks.transactions);
+      if (index !== undefined)
+        return fault("block/transaction", { index, cause: "transaction/signature-invalid" });
       const answers = await verifySubmissions(checks.submissions);
       for (const [index, wrong] of answers.entries()) {
         if (wrong !== undefined) return fault("block/submission", { index, cause: wrong.code });

@@ -1,6 +1,7 @@
 /**
  * Writes WebAssembly modules: just enough of the binary format for the kernels of kernels.ts, which are
- * generated so that the curve's constants and the order of instructions stay readable. Called by kernels.ts.
+ * generated so that the curve's constants and the order of instructions stay readable. Called by
+ * the files of kernels here, in ../prove and in node/ed25519.
  *
  * Formats and opcodes: WebAssembly core specification 3.0, chapter 5; relaxed SIMD included.
  */
@@ -20,8 +21,10 @@ const SIMD = {
   load64Lane: 0x57,
   store64Lane: 0x5b,
   load64Zero: 0x5d,
+  i64Shl: 0xcb,
   i64Shr: 0xcd,
   i64Add: 0xce,
+  i64Sub: 0xd1,
   f64Add: 0xf0,
   f64Sub: 0xf1,
   f64Mul: 0xf2,
@@ -33,7 +36,15 @@ const SIMD = {
 
 export type SimdOp = Exclude<
   keyof typeof SIMD,
-  "load" | "load64Splat" | "load64Zero" | "load64Lane" | "store" | "store64Lane" | "shuffle" | "i64Shr"
+  | "load"
+  | "load64Splat"
+  | "load64Zero"
+  | "load64Lane"
+  | "store"
+  | "store64Lane"
+  | "shuffle"
+  | "i64Shl"
+  | "i64Shr"
 >;
 
 function unsigned(value: number): number[] {
@@ -120,6 +131,10 @@ export function writeFunction(parameters: number) {
       for (let i = 0; i < 16; i++) code.push((i + 8) % 16);
     },
     op: (name: SimdOp): void => simd(SIMD[name]),
+    shiftLeft: (bits: number): void => {
+      writer.constant(bits);
+      simd(SIMD.i64Shl);
+    },
     shiftRight: (bits: number): void => {
       writer.constant(bits);
       simd(SIMD.i64Shr);

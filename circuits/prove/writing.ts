@@ -1,6 +1,6 @@
 /**
- * What kernels are written with: operands, loops over slots, elements in local variables. Called by kernels.ts
- * and butterflies.ts.
+ * What kernels are written with: operands, loops over slots, elements in local variables. Called by kernels.ts,
+ * butterflies.ts and node/ed25519.
  */
 
 import { type FunctionWriter, type Local, type WrittenFunction, writeFunction } from "../batch/assembler.ts";

@@ -18,7 +18,7 @@ import { checkEvidence } from "./pod-evidence.ts";
 import { membersAt } from "./sets.ts";
 import type { State } from "./state.ts";
 
-/** Verified with node:crypto's Ed25519. */
+/** Holds by docs/protocol.md, "Ed25519". */
 export type Ed25519Check = {
   readonly publicKey: Uint8Array;
   readonly message: Uint8Array;

@@ -10,6 +10,7 @@ import { type Bench, type Figure, machine } from "./figure.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   verify: () => import("./verify.ts"),
+  signatures: () => import("./signatures.ts"),
   prove: () => import("./prove.ts"),
   setup: () => import("./setup.ts"),
   transition: () => import("./transition.ts"),

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import type { VerificationKey } from "../../../circuits/verification-key.ts";
 import { toHex } from "../../../consensus/primitives/bytes.ts";
 import type { SubmissionChecks } from "../../../consensus/state/checks.ts";
+import { createSignatureVerifier } from "../../../node/ed25519/verifier.ts";
 import { devKey, signEd25519 } from "../../../node/keys.ts";
 import { createVerification } from "../../../node/verification.ts";
 import { bytes } from "./samples.ts";
@@ -105,4 +106,55 @@ test("a verifier that fails is no verdict, and the proof can be asked about agai
   for (const it of both) await assert.rejects(it, /a thread died/);
   fails = false;
   assert.deepEqual(await verification.verifyProofs([checkOf(1)]), [undefined]);
+});
+
+const transactionOf = (i: number) => {
+  const id = new Uint8Array(32).map((_, at) => (i >> (8 * at)) & 255);
+  return { id, ed25519: { publicKey: pod.publicKey, message: id, signature: signEd25519(pod.seed, id) } };
+};
+const withTransactions = () => {
+  const asked: number[] = [];
+  const { verify } = batch;
+  const verification = createVerification(
+    { keys: new Map() },
+    {
+      verifier: { verify: async () => [] },
+      signatures: {
+        verify: (checks) => {
+          asked.push(checks.length);
+          return verify(checks);
+        },
+      },
+    },
+  );
+  const block = (transactions: ReturnType<typeof transactionOf>[]) =>
+    verification.verifyChecks({ bls: [], transactions, submissions: [], evidence: [] });
+  return { verification, asked, block };
+};
+const batch = await createSignatureVerifier();
+
+test("a block's transactions are verified together, in pieces, and once", async () => {
+  const { verification, asked, block } = withTransactions();
+  const transactions = Array.from({ length: 150 }, (_, i) => transactionOf(i));
+  const [first] = transactions;
+  assert.ok(first !== undefined && verification.verifyTransaction(first.ed25519) === undefined);
+  assert.equal(await block(transactions), undefined);
+  assert.deepEqual(asked, [1, 64, 64, 21], "the one from the pool is not asked about again");
+  assert.equal(await block(transactions), undefined);
+  assert.equal(asked.length, 4);
+});
+
+test("of a block's wrong transactions the first is named, whatever piece it is in", async () => {
+  for (const wrong of [[3], [3, 4], [149, 70], [0]]) {
+    const { block } = withTransactions();
+    const transactions = Array.from({ length: 150 }, (_, i) => {
+      const it = transactionOf(i);
+      const other = transactionOf(i + 1000).ed25519.signature;
+      return wrong.includes(i) ? { ...it, ed25519: { ...it.ed25519, signature: other } } : it;
+    });
+    const found = await block(transactions);
+    assert.equal(found?.code, "block/transaction");
+    assert.deepEqual(found?.data, { index: Math.min(...wrong), cause: "transaction/signature-invalid" });
+    assert.deepEqual(await block(transactions), found, "and a wrong one is not remembered");
+  }
 });
