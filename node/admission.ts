@@ -45,7 +45,9 @@ const FALSE_OF_POD_MAX = 8;
 const FALSE_FORGOTTEN_PER_SECOND = 1;
 
 export type AdmissionComponents = {
-  readonly chain: Pick<Chain, "tip" | "params" | "chain">;
+  readonly chain: Pick<Chain, "params" | "chain"> & {
+    tip(): Pick<ReturnType<Chain["tip"]>, "state" | "height">;
+  };
   readonly mempool: Mempool;
   readonly verification: Pick<
     Verification,

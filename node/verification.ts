@@ -28,10 +28,22 @@ export type VerificationOptions = {
   /** Verification keys of the chain's catalogue, by hex of their hash. */
   readonly keys: ReadonlyMap<string, VerificationKey>;
 };
-export type VerificationComponents = { readonly verifier: Pick<Verifier, "verify"> };
+export type VerificationComponents = {
+  readonly verifier: Pick<Verifier, "verify">;
+  /** Many at once may cost less than one by one; the answers are the same, in order. */
+  readonly signatures?: { verify(checks: readonly Ed25519Check[]): readonly boolean[] };
+};
 export type Verification = ReturnType<typeof createVerification>;
 
-export function createVerification({ keys }: VerificationOptions, { verifier }: VerificationComponents) {
+const oneByOne = {
+  verify: (checks: readonly Ed25519Check[]): boolean[] =>
+    checks.map(({ publicKey, message, signature }) => verifyEd25519(publicKey, message, signature)),
+};
+
+export function createVerification(
+  { keys }: VerificationOptions,
+  { verifier, signatures = oneByOne }: VerificationComponents,
+) {
   /** Names of transactions and submissions whose signatures and proofs hold: each says all of their bytes. */
   const known = new Set<string>();
   /** Proofs under verification, of submissions whose signatures hold: a block may name what the pool has begun. */
@@ -42,8 +54,7 @@ export function createVerification({ keys }: VerificationOptions, { verifier }: 
   };
   const nameOf = ({ contentRoot }: SubmissionChecks): string => toHex(contentRoot);
 
-  const signatureHolds = ({ publicKey, message, signature }: Ed25519Check): boolean =>
-    verifyEd25519(publicKey, message, signature);
+  const signatureHolds = (check: Ed25519Check): boolean => signatures.verify([check])[0] === true;
 
   const verifyTransaction = (check: Ed25519Check): Fault | undefined => {
     const name = toHex(check.message) + toHex(check.signature);
