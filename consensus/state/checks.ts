@@ -33,7 +33,9 @@ export type BlsCheck = {
 /** Verified with Groth16 under the key of this hash. */
 export type ProofCheck = {
   readonly vkHash: Uint8Array;
-  readonly publicSignals: readonly bigint[];
+  /** Field elements of 32 bytes, little-endian: the signals are the outputs, then the inputs. */
+  readonly outputs: Uint8Array;
+  readonly inputs: Uint8Array;
   readonly proof: Uint8Array;
 };
 
@@ -65,17 +67,13 @@ export function transactionCheck(chain: Uint8Array, transaction: Transaction): E
 export function submissionChecks(
   chain: Uint8Array,
   submission: Submission,
-  accepted: Pick<AcceptedSubmission, "publicKey" | "statement" | "publicSignals">,
+  { slot: { publicKey }, statement: { vkHash, inputs } }: Pick<AcceptedSubmission, "slot" | "statement">,
 ): SubmissionChecks {
-  const root = submissionRoot(chain, submission);
+  const { outputs, proof, signature } = submission;
   return {
     contentRoot: submissionContentRoot(submission),
-    ed25519: { publicKey: accepted.publicKey, message: root, signature: submission.signature },
-    proof: {
-      vkHash: accepted.statement.vkHash,
-      publicSignals: accepted.publicSignals,
-      proof: submission.proof,
-    },
+    ed25519: { publicKey, message: submissionRoot(chain, submission), signature },
+    proof: { vkHash, outputs, inputs, proof },
   };
 }
 

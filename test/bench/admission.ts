@@ -99,7 +99,7 @@ function open({ genesis, keys }: World, state: State) {
   const bundles = createBundles({
     mempool,
     network,
-    admit: (submission, from) => admission.admitSubmission(submission, from),
+    admit: (bundle, from) => admission.admitBundle(bundle, from),
   });
   const admission = createAdmission({
     chain: { params, chain, tip: () => ({ state, height: Height(0) }) },
