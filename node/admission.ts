@@ -6,50 +6,32 @@ import { toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, fault, type Verdict } from "../consensus/primitives/faults.ts";
 import { placeInEpoch } from "../consensus/primitives/params.ts";
 import { ValidatorIndex } from "../consensus/primitives/units.ts";
-import { checkSubmission } from "../consensus/state/apply-submission.ts";
 import { prepareTransaction } from "../consensus/state/apply-transaction.ts";
-import {
-  podEvidenceChecks,
-  possessionCheck,
-  submissionChecks,
-  transactionCheck,
-} from "../consensus/state/checks.ts";
+import { podEvidenceChecks, possessionCheck, transactionCheck } from "../consensus/state/checks.ts";
 import type { Context } from "../consensus/state/context.ts";
 import { getAccount } from "../consensus/state/maps.ts";
-import { type Submission, submissionContentRoot } from "../consensus/types/submission.ts";
+import type { Submission } from "../consensus/types/submission.ts";
 import { addressOf, SELECTOR, type Transaction, transactionId } from "../consensus/types/transaction.ts";
-import { createBuckets } from "./buckets.ts";
 import type { Chain } from "./chain.ts";
 import type { Mempool } from "./mempool.ts";
 import type { GossipMessage } from "./network/topics.ts";
 import type { RelayLimits } from "./relay-limits.ts";
-import { createPacer } from "./turns.ts";
+import { type Asked, createSubmissionDoor, type Outcome } from "./submission-door.ts";
 import type { Verification } from "./verification.ts";
 
 /** Nonces further ahead than this are refused: a queue of one sender is bounded. */
 const NONCE_AHEAD_MAX = 64;
-/**
- * Proofs under verification at once; more are told to come back. What comes by RPC and what peers send have
- * places of their own: peers do not send again what finds none.
- */
-const IN_HAND_MAX = 256;
-const IN_HAND_OF_PEERS_MAX = 192;
-const IN_HAND_OF_PEER_MAX = 64;
+/** Evidence under verification at once, beside the proofs in hand. */
 const EVIDENCE_IN_HAND_MAX = 32;
-/** Of one slot, all signed by its pod: an honest one sends one. */
-const IN_HAND_OF_SLOT_MAX = 4;
-/** What the submissions that come together may take of this thread before votes and blocks have their turn. */
-const TURN_MS = 1.5;
-/** False proofs that a pod has signed; at this many it waits, and one a second is forgotten. */
-const FALSE_OF_POD_MAX = 8;
-const FALSE_FORGOTTEN_PER_SECOND = 1;
 
 export type AdmissionComponents = {
-  readonly chain: Pick<Chain, "tip" | "params" | "chain">;
+  readonly chain: Pick<Chain, "params" | "chain"> & {
+    tip(): Pick<ReturnType<Chain["tip"]>, "state" | "height">;
+  };
   readonly mempool: Mempool;
   readonly verification: Pick<
     Verification,
-    "verifyTransaction" | "verifyPossession" | "verifySigner" | "verifyProofs" | "verifyEvidence"
+    "verifyTransaction" | "verifyPossession" | "verifySigners" | "verifyProofs" | "verifyEvidence"
   >;
   readonly limits: Pick<RelayLimits, "mayRelay" | "onRejected">;
   readonly network: { publish(message: GossipMessage): void };
@@ -68,14 +50,7 @@ const ignore = (it: Fault): Verdict => ({ kind: "ignore", fault: it });
 export function createAdmission(components: AdmissionComponents) {
   const { chain, mempool, verification, network, bundles, limits, onRejected, onPooled } = components;
   const { params } = chain;
-  /** By the root of all bytes. */
-  const inHand = new Map<string, { readonly submission: Submission; readonly verdict: Promise<Verdict> }>();
-  /** How many of them are each peer's, and each slot's. */
-  const ofPeers = createCounts();
-  const ofSlots = createCounts();
-  const falseProofs = createBuckets({ leakPerSecond: FALSE_FORGOTTEN_PER_SECOND });
   let evidenceInHand = 0;
-  const pace = createPacer(TURN_MS);
 
   const contextNow = (): Context => ({
     params,
@@ -83,35 +58,15 @@ export function createAdmission(components: AdmissionComponents) {
     place: placeInEpoch(chain.tip().height + 1, params),
   });
 
-  const judge = async (submission: Submission, from: string | undefined): Promise<Verdict> => {
-    const { state } = chain.tip();
-    const accepted = checkSubmission(state, submission, contextNow());
-    // Peers may be a block ahead or behind: what depends on the moment is nobody's fault.
-    if ("code" in accepted) return ignore(accepted);
-    const conflict = mempool.conflict(submission);
-    if (conflict !== undefined) return ignore(conflict);
-    const checks = submissionChecks(chain.chain, submission, accepted);
-    // The signature first: nobody but the pod itself can use up what is the pod's.
-    const unsigned = verification.verifySigner(checks);
-    if (unsigned !== undefined) return reject(unsigned);
-    const pod = toHex(submission.podId);
-    if (falseProofs.level(pod) >= FALSE_OF_POD_MAX) return ignore(fault("rpc/busy", { ofPod: pod }));
-    const slot = `${toHex(submission.task)} ${submission.slot}`;
-    const waiting = ofSlots.of(slot);
-    if (waiting >= IN_HAND_OF_SLOT_MAX) return ignore(fault("rpc/busy", { ofSlot: waiting }));
-    const [wrong] = await ofSlots.during(slot, () => verification.verifyProofs([checks]));
-    if (wrong !== undefined) {
-      falseProofs.add(pod, 1);
-      onRejected(submission, wrong);
-      return reject(wrong);
-    }
-    const late = mempool.conflict(submission) ?? mempool.addSubmission(submission);
-    if (late !== undefined) return ignore(late);
-    // What came from a peer is gossiped on by the verdict on its bundle.
-    if (from === undefined) bundles.publish(submission);
-    onPooled();
-    return ACCEPT;
-  };
+  const submissions = createSubmissionDoor({
+    now: () => ({ state: chain.tip().state, context: contextNow() }),
+    chain: chain.chain,
+    mempool,
+    verification,
+    bundles,
+    onRejected,
+    onPooled,
+  });
 
   const pool = (transaction: Transaction, from: string | undefined): Verdict => {
     const id = toHex(transactionId(chain.chain, transaction));
@@ -151,26 +106,6 @@ export function createAdmission(components: AdmissionComponents) {
       ? ignore(fault("pod/evidence-unfounded", { field: "unverified" }))
       : pool(transaction, from);
 
-  /** Idempotent: the same submission again, pooled or in hand, gets the same answer. */
-  const admitSubmission = async (submission: Submission, from: string | undefined): Promise<Verdict> => {
-    // A bundle comes at once; already its roots take two milliseconds.
-    await pace();
-    const root = submissionContentRoot(submission);
-    const running = inHand.get(toHex(root));
-    if (running !== undefined) return running.verdict;
-    if (mempool.submissionByRoot(root) !== undefined) return ACCEPT;
-    const isFull =
-      from === undefined
-        ? ofPeers.of("") >= IN_HAND_MAX
-        : ofPeers.all() - ofPeers.of("") >= IN_HAND_OF_PEERS_MAX || ofPeers.of(from) >= IN_HAND_OF_PEER_MAX;
-    if (isFull) return ignore(fault("rpc/busy", { inHand: inHand.size }));
-    const verdict = ofPeers
-      .during(from ?? "", () => judge(submission, from))
-      .finally(() => inHand.delete(toHex(root)));
-    inHand.set(toHex(root), { submission, verdict });
-    return verdict;
-  };
-
   /** Any transaction. Evidence is verified first: a block with unfounded evidence would be invalid. */
   const admit = async (transaction: Transaction, from: string | undefined): Promise<Verdict> => {
     const checks = podEvidenceChecks(chain.tip().state, transaction, contextNow());
@@ -191,44 +126,64 @@ export function createAdmission(components: AdmissionComponents) {
     }
   };
 
+  const charged = <O extends Outcome>(from: string | undefined, outcome: O): O => {
+    if (from !== undefined && outcome.kind === "reject") limits.onRejected(from, outcome.fault);
+    return outcome;
+  };
   /** What comes from a peer is counted against it. */
   const limited = async (from: string | undefined, judged: () => Promise<Verdict>): Promise<Verdict> => {
     if (from === undefined) return judged();
     if (!limits.mayRelay(from)) return ignore(fault("rpc/busy", { peer: from }));
-    const verdict = await judged();
-    if (verdict.kind === "reject") limits.onRejected(from, verdict.fault);
-    return verdict;
+    return charged(from, await judged());
+  };
+
+  /** Idempotent: the same submission again, pooled or in hand, gets the same answer. */
+  const admitSubmission = (submission: Submission, from?: string): Promise<Verdict> => {
+    if (from !== undefined && !limits.mayRelay(from))
+      return Promise.resolve(ignore(fault("rpc/busy", { peer: from })));
+    const { promise, resolve, reject: fail } = Promise.withResolvers<Verdict>();
+    const done = (outcome: Outcome): void => {
+      if (outcome.kind === "failed") fail(outcome.error);
+      else resolve(charged(from, outcome));
+    };
+    submissions.gather({ submission, from, outcome: undefined, done });
+    return promise;
+  };
+
+  /** A peer's bundle: an outcome each, in their order. */
+  const admitBundle = (
+    bundle: readonly Submission[],
+    from: string,
+  ): Promise<readonly (Outcome | undefined)[]> => {
+    const { promise, resolve } = Promise.withResolvers<readonly (Outcome | undefined)[]>();
+    let open = 0;
+    const done = (outcome: Outcome): void => {
+      charged(from, outcome);
+      open -= 1;
+      if (open === 0) resolve(all.map((it) => it.outcome));
+    };
+    const unheard = ignore(fault("rpc/busy", { peer: from }));
+    const all = bundle.map(
+      (submission): Asked => ({
+        submission,
+        from,
+        outcome: limits.mayRelay(from) ? undefined : unheard,
+        done,
+      }),
+    );
+    const judged = all.filter(({ outcome }) => outcome === undefined);
+    open = judged.length;
+    if (open === 0) resolve(all.map(({ outcome }) => outcome));
+    else void submissions.judge(judged);
+    return promise;
   };
 
   return {
-    admitSubmission: (submission: Submission, from?: string): Promise<Verdict> =>
-      limited(from, () => admitSubmission(submission, from)),
+    admitSubmission,
+    admitBundle,
     admitTransaction,
-    /** One that has come but has no verdict yet: a block may name it before this node has verified it. */
-    submissionInHand: (root: Uint8Array): Submission | undefined => inHand.get(toHex(root))?.submission,
+    submissionInHand: submissions.inHand,
     admit: (transaction: Transaction, from?: string): Promise<Verdict> =>
       limited(from, () => admit(transaction, from)),
-  };
-}
-
-/** How many of each key are under way; a key with none takes no memory. */
-function createCounts() {
-  const counts = new Map<string, number>();
-  const of = (key: string): number => counts.get(key) ?? 0;
-  let all = 0;
-  return {
-    of,
-    all: (): number => all,
-    async during<T>(key: string, run: () => Promise<T>): Promise<T> {
-      counts.set(key, of(key) + 1);
-      all += 1;
-      try {
-        return await run();
-      } finally {
-        all -= 1;
-        if (of(key) > 1) counts.set(key, of(key) - 1);
-        else counts.delete(key);
-      }
-    },
   };
 }

@@ -9,11 +9,12 @@
  *   mixes what it heard, makes nobody repeat them.
  * What is new in a bundle that does not travel whole is published in one of this node's own.
  */
-import { type Fault, fault, type Verdict } from "../consensus/primitives/faults.ts";
+import { type Fault, fault } from "../consensus/primitives/faults.ts";
 import { type Submission, submissionContentRoot } from "../consensus/types/submission.ts";
 import type { Mempool } from "./mempool.ts";
 import type { Judgement } from "./network/gossip.ts";
 import type { GossipMessage } from "./network/topics.ts";
+import type { Outcome } from "./submission-door.ts";
 
 /** Who sent a pooled submission: so many peers are remembered, the oldest is forgotten. */
 const SENDERS_MAX = 64;
@@ -22,14 +23,15 @@ export type BundlesComponents = {
   readonly mempool: Pick<Mempool, "submissionByRoot">;
   readonly network: { publish(message: GossipMessage): void };
   /** The one door; what it rejects it has charged already. */
-  admit(submission: Submission, from: string): Promise<Verdict>;
+  admit(bundle: readonly Submission[], from: string): Promise<readonly (Outcome | undefined)[]>;
 };
 export type Bundles = ReturnType<typeof createBundles>;
 
 export function createBundles({ mempool, network, admit }: BundlesComponents) {
   // By the pool's own copy: what has left the pool is not accepted again, so it needs no memory here.
   const passedOn = new WeakSet<Submission>();
-  const senders = new WeakMap<Submission, Set<string>>();
+  /** Mostly it is one. */
+  const senders = new WeakMap<Submission, string | Set<string>>();
 
   const publish = (submissions: readonly Submission[]): void => {
     for (const it of submissions) passedOn.add(it);
@@ -37,7 +39,13 @@ export function createBundles({ mempool, network, admit }: BundlesComponents) {
   };
   /** An honest peer sends each submission once too, so it never does this, whatever others made it hear first. */
   const isRepeated = (pooled: Submission, from: string): boolean => {
-    const peers = senders.get(pooled) ?? new Set();
+    const known = senders.get(pooled);
+    if (known === undefined) {
+      senders.set(pooled, from);
+      return false;
+    }
+    if (known === from) return true;
+    const peers = typeof known === "string" ? new Set([known]) : known;
     if (peers.has(from)) return true;
     if (peers.size >= SENDERS_MAX) peers.delete(peers.values().next().value ?? "");
     senders.set(pooled, peers.add(from));
@@ -54,21 +62,21 @@ export function createBundles({ mempool, network, admit }: BundlesComponents) {
      * otherwise. What was ignored and what its sender repeats is of no use. Rejects if a member can't be judged.
      */
     async judge(bundle: readonly Submission[], from: string): Promise<Judgement> {
-      const answers = await Promise.allSettled(bundle.map((it) => admit(it, from)));
+      const outcomes = await admit(bundle, from);
       const fresh: Submission[] = [];
       const failures: unknown[] = [];
       let rejected: Fault | undefined;
       let ignored: Fault | undefined;
       let useless = 0;
       for (const [at, submission] of bundle.entries()) {
-        const answer = answers[at];
-        if (answer?.status !== "fulfilled") {
-          failures.push(answer?.reason);
-        } else if (answer.value.kind === "reject") {
-          rejected ??= answer.value.fault;
-        } else if (answer.value.kind === "ignore") {
-          ignored ??= answer.value.fault;
+        const outcome = outcomes[at];
+        if (outcome?.kind === "reject") {
+          rejected ??= outcome.fault;
+        } else if (outcome?.kind === "ignore") {
+          ignored ??= outcome.fault;
           useless += 1;
+        } else if (outcome?.kind !== "accept") {
+          failures.push(outcome?.error);
         } else {
           const pooled = mempool.submissionByRoot(submissionContentRoot(submission));
           if (pooled === undefined) continue; // in a block meanwhile

@@ -3,7 +3,7 @@
  * Everything has a bound; what leaves without being included is reported, never lost silently. Filled
  * by admission, read by the proposer, emptied by finalized blocks.
  */
-import { toHex } from "../consensus/primitives/bytes.ts";
+import { fromHex, nameOf, toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, fault } from "../consensus/primitives/faults.ts";
 import { closePlace, type Params, placeInEpoch } from "../consensus/primitives/params.ts";
 import { getAccount } from "../consensus/state/maps.ts";
@@ -23,14 +23,17 @@ const PER_SENDER_MAX = 64;
 export type Expired = { readonly submissions: readonly string[]; readonly transactions: readonly string[] };
 export type Mempool = ReturnType<typeof createMempool>;
 
-/** A submission's slot, within its task and epoch. */
-const slotOf = ({ task, epoch, slot }: Submission): string => `${toHex(task)} ${epoch} ${slot}`;
+/** A submission's slot, within its task; slots are of two bytes. */
+const SLOTS = 2 ** 16;
+const slotOf = ({ epoch, slot }: Submission): number => epoch * SLOTS + slot;
+const idOf = (submission: Submission): string => nameOf(nullifierOf(submission));
 
 export function createMempool(params: Params, chain: Uint8Array) {
+  /** By the name of the nullifier. */
   const submissions = new Map<string, Submission>();
   const transactions = new Map<string, Transaction>();
-  /** What pooled submissions forbid to others: the slots they fill. */
-  const slots = new Set<string>();
+  /** What pooled submissions forbid to others: the slots they fill, by the name of their task. */
+  const slots = new Map<string, Set<number>>();
   /** Both by the root of all their bytes, as a compact proposal names them. */
   const contents = {
     submissions: new Map<string, Submission>(),
@@ -54,43 +57,56 @@ export function createMempool(params: Params, chain: Uint8Array) {
     if (nonces?.size === 0) senders.delete(sender);
   };
 
-  const removeSubmission = (id: string): void => {
-    const submission = submissions.get(id);
+  const removeSubmission = (name: string): void => {
+    const submission = submissions.get(name);
     if (submission === undefined) return;
-    submissions.delete(id);
-    contents.submissions.delete(toHex(submissionContentRoot(submission)));
-    slots.delete(slotOf(submission));
+    submissions.delete(name);
+    contents.submissions.delete(nameOf(submissionContentRoot(submission)));
+    const task = nameOf(submission.task);
+    const filled = slots.get(task);
+    filled?.delete(slotOf(submission));
+    if (filled?.size === 0) slots.delete(task);
+  };
+  const fill = (submission: Submission): void => {
+    const task = nameOf(submission.task);
+    const filled = slots.get(task);
+    if (filled === undefined) slots.set(task, new Set([slotOf(submission)]));
+    else filled.add(slotOf(submission));
   };
 
   return {
-    submission: (id: string): Submission | undefined => submissions.get(id),
+    submission: (id: string): Submission | undefined => submissions.get(nameOf(fromHex(id))),
     transaction: (id: string): Transaction | undefined => transactions.get(id),
     /** By the root of all bytes: another copy of the same, with other signature or proof bytes, is not it. */
-    submissionByRoot: (root: Uint8Array): Submission | undefined => contents.submissions.get(toHex(root)),
+    submissionByRoot: (root: Uint8Array): Submission | undefined => contents.submissions.get(nameOf(root)),
     transactionByRoot: (root: Uint8Array): Transaction | undefined => contents.transactions.get(toHex(root)),
     counts: () => ({ submissions: submissions.size, transactions: transactions.size }),
     /** All pooled submissions. */
     submissions: (): Submission[] => [...submissions.values()],
     /** Of transactions and submissions: for peers that ask what waits here. */
-    ids: (): string[] => [...transactions.keys(), ...submissions.keys()],
+    ids: (): string[] => [
+      ...transactions.keys(),
+      ...[...submissions.values()].map((it) => toHex(nullifierOf(it))),
+    ],
 
     /**
      * What a pooled submission forbids to another one. Not its rows: who has the better right to them is in the
      * state (consensus/state/copies.ts), and being here first is no right.
      */
     conflict(submission: Submission): Fault | undefined {
-      if (submissions.has(toHex(nullifierOf(submission)))) return fault("submission/nullifier-spent");
-      if (slots.has(slotOf(submission))) return fault("submission/slot-filled", { slot: submission.slot });
+      if (submissions.has(idOf(submission))) return fault("submission/nullifier-spent");
+      if (slots.get(nameOf(submission.task))?.has(slotOf(submission)) === true)
+        return fault("submission/slot-filled", { slot: submission.slot });
       return undefined;
     },
 
     addSubmission(submission: Submission): Fault | undefined {
       if (submissions.size >= SUBMISSIONS_MAX) return fault("rpc/busy", { pooled: submissions.size });
-      const id = toHex(nullifierOf(submission));
-      removeSubmission(id);
-      submissions.set(id, submission);
-      contents.submissions.set(toHex(submissionContentRoot(submission)), submission);
-      slots.add(slotOf(submission));
+      const name = idOf(submission);
+      removeSubmission(name);
+      submissions.set(name, submission);
+      contents.submissions.set(nameOf(submissionContentRoot(submission)), submission);
+      fill(submission);
       return undefined;
     },
 
@@ -147,14 +163,15 @@ export function createMempool(params: Params, chain: Uint8Array) {
       included: { submissions: readonly Uint8Array[]; transactions: readonly Uint8Array[] },
     ): Expired {
       blocksSeen += 1;
-      for (const id of included.submissions) removeSubmission(toHex(id));
+      for (const id of included.submissions) removeSubmission(nameOf(id));
       for (const id of included.transactions) removeTransaction(toHex(id));
       const closed = placeInEpoch(state.height + 1, params) > closePlace(params);
       const expired = { submissions: [] as string[], transactions: [] as string[] };
-      for (const [id, { epoch }] of submissions) {
+      for (const [name, submission] of submissions) {
+        const { epoch } = submission;
         if (epoch > state.epoch || (epoch === state.epoch && !closed)) continue;
-        removeSubmission(id);
-        expired.submissions.push(id);
+        removeSubmission(name);
+        expired.submissions.push(toHex(nullifierOf(submission)));
       }
       for (const [id, { publicKey, nonce }] of transactions) {
         const waited = blocksSeen - (since.get(id) ?? blocksSeen);

@@ -131,7 +131,7 @@ export async function startNode(
       const pooled = mempool.submissions();
       const expired = mempool.onFinalized(state, receipt);
       for (const id of expired.submissions) {
-        const submission = pooled.find((it) => toHex(it.outputs[0] ?? new Uint8Array(0)) === id);
+        const submission = pooled.find((it) => toHex(nullifierOf(it)) === id);
         if (submission !== undefined) life.onExpired(id, recordOf(submission));
       }
       log.info(
@@ -228,7 +228,7 @@ export async function startNode(
   const bundles = createBundles({
     mempool,
     network,
-    admit: (submission, from) => admission.admitSubmission(submission, from),
+    admit: (bundle, from) => admission.admitBundle(bundle, from),
   });
   const admission = createAdmission({
     chain,

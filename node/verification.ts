@@ -9,9 +9,15 @@ import { isProofShaped } from "../circuits/proof.ts";
 import type { VerificationKey } from "../circuits/verification-key.ts";
 import type { Verifier } from "../circuits/verify.ts";
 import { verifyAggregate, verifyAggregates } from "../consensus/primitives/bls.ts";
-import { toHex } from "../consensus/primitives/bytes.ts";
+import { concatBytes, fromHex, nameOf, toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, fault } from "../consensus/primitives/faults.ts";
-import type { BlsCheck, Checks, Ed25519Check, SubmissionChecks } from "../consensus/state/checks.ts";
+import type {
+  BlsCheck,
+  Checks,
+  Ed25519Check,
+  ProofCheck,
+  SubmissionChecks,
+} from "../consensus/state/checks.ts";
 import { verifyEd25519 } from "./keys.ts";
 import { aTurn } from "./turns.ts";
 
@@ -21,9 +27,8 @@ const REMEMBERED_MAX = 16_384;
  * block is further away than this. A block's proofs don't wait.
  */
 const COMPANY_MS = 60;
-/** Signatures of a block that are verified before other events get their turn: a few milliseconds. */
-const SIGNATURES_AT_ONCE = 16;
-const TRANSACTIONS_AT_ONCE = 64;
+/** Signatures of a block that are verified before other events get their turn: about a millisecond. */
+const SIGNATURES_AT_ONCE = 64;
 
 export type VerificationOptions = {
   /** Verification keys of the chain's catalogue, by hex of their hash. */
@@ -36,6 +41,17 @@ export type VerificationComponents = {
 };
 export type Verification = ReturnType<typeof createVerification>;
 
+type Open = {
+  readonly i: number;
+  readonly name: string;
+  readonly check: SubmissionChecks;
+  readonly vk: VerificationKey;
+};
+/** One call of the verifier, and the place of a proof in it. */
+type UnderWay = { readonly verdicts: Promise<boolean[]>; readonly at: number };
+
+const signalsOf = ({ outputs, inputs }: ProofCheck): Uint8Array => concatBytes(outputs, inputs);
+
 const oneByOne = {
   verify: (checks: readonly Ed25519Check[]): boolean[] =>
     checks.map(({ publicKey, message, signature }) => verifyEd25519(publicKey, message, signature)),
@@ -47,56 +63,67 @@ export function createVerification(
 ) {
   /** Names of transactions and submissions whose signatures and proofs hold: each says all of their bytes. */
   const known = new Set<string>();
+  /** By the name of their hash, which is not made again for each proof of a task. */
+  const keysByName = new Map([...keys].map(([hash, vk]) => [nameOf(fromHex(hash)), vk]));
+  const keyOf = ({ vkHash }: ProofCheck): VerificationKey | undefined => keysByName.get(nameOf(vkHash));
   /** Proofs under verification, of submissions whose signatures hold: a block may name what the pool has begun. */
-  const underWay = new Map<string, Promise<boolean>>();
+  const underWay = new Map<string, UnderWay>();
   const remember = (name: string): void => {
     if (known.size >= REMEMBERED_MAX) known.delete(known.values().next().value ?? "");
     known.add(name);
   };
-  const nameOf = ({ contentRoot }: SubmissionChecks): string => toHex(contentRoot);
-
-  const signatureHolds = (check: Ed25519Check): boolean => signatures.verify([check])[0] === true;
+  const nameOfCheck = ({ contentRoot }: SubmissionChecks): string => nameOf(contentRoot);
 
   const nameOfTransaction = ({ message, signature }: Ed25519Check): string =>
-    toHex(message) + toHex(signature);
+    nameOf(message) + nameOf(signature);
   const verifyTransaction = (check: Ed25519Check): Fault | undefined => {
     const name = nameOfTransaction(check);
     if (known.has(name)) return undefined;
-    if (!signatureHolds(check)) return fault("transaction/signature-invalid");
+    if (signatures.verify([check])[0] !== true) return fault("transaction/signature-invalid");
     remember(name);
     return undefined;
   };
 
   const isSignerKnown = (check: SubmissionChecks): boolean => {
-    const name = nameOf(check);
+    const name = nameOfCheck(check);
     return known.has(name) || underWay.has(name);
   };
-  const verifySigner = (check: SubmissionChecks): Fault | undefined =>
-    isSignerKnown(check) || signatureHolds(check.ed25519) ? undefined : fault("submission/signature-invalid");
+  /** Those whose proofs are not verified already, nor about to be, with their places. */
+  const unknownOf = (checks: readonly SubmissionChecks[]) =>
+    checks.flatMap((check, i) => (isSignerKnown(check) ? [] : [{ check, i }]));
+  /** An answer each, in order. */
+  const verifySigners = (checks: readonly SubmissionChecks[]): (Fault | undefined)[] => {
+    const answers = new Array<Fault | undefined>(checks.length).fill(undefined);
+    const open = unknownOf(checks);
+    const holds = signatures.verify(open.map(({ check }) => check.ed25519));
+    for (const [at, { i }] of open.entries())
+      if (holds[at] !== true) answers[i] = fault("submission/signature-invalid");
+    return answers;
+  };
 
-  type Open = { readonly check: SubmissionChecks; readonly vk: VerificationKey };
+  /** Begins to verify what is not under way yet, as one call of the verifier. */
+  const begin = (fresh: readonly Open[], waitMs: number): void => {
+    if (fresh.length === 0) return;
+    const jobs = fresh.map(({ check: { proof }, vk }) => ({
+      vk,
+      publicSignals: signalsOf(proof),
+      proof: proof.proof,
+    }));
+    const verdicts = verifier.verify(jobs, waitMs).finally(() => {
+      for (const { name } of fresh) underWay.delete(name);
+    });
+    for (const [at, { name }] of fresh.entries()) underWay.set(name, { verdicts, at });
+  };
   /** A verdict each. What is under way already is waited for, and no longer than `waitMs` for its company. */
   const verdictsOf = async (open: readonly Open[], waitMs: number): Promise<boolean[]> => {
-    const names = open.map(({ check }) => nameOf(check));
-    const begun = open.map((_, at) => underWay.get(names[at] ?? ""));
-    const fresh = open.flatMap((it, at) => (begun[at] === undefined ? [{ ...it, at }] : []));
-    const verdicts = verifier.verify(
-      fresh.map(({ check: { proof }, vk }) => ({
-        vk,
-        publicSignals: proof.publicSignals,
-        proof: proof.proof,
-      })),
+    begin(
+      open.filter(({ name }) => !underWay.has(name)),
       waitMs,
     );
-    for (const [place, { at }] of fresh.entries()) {
-      const name = names[at] ?? "";
-      const verdict = verdicts.then((all) => all[place] === true).finally(() => underWay.delete(name));
-      begun[at] = verdict;
-      underWay.set(name, verdict);
-    }
-    const all = begun.map((verdict) => verdict ?? false);
-    const [, ...answers] = await Promise.all([verdicts, ...all]);
-    return answers;
+    const waited = open.map(({ name }) => underWay.get(name));
+    const calls = [...new Set(waited.flatMap((it) => it?.verdicts ?? []))];
+    const answers = new Map((await Promise.all(calls)).map((answer, i) => [calls[i], answer]));
+    return waited.map((it) => it !== undefined && answers.get(it.verdicts)?.[it.at] === true);
   };
 
   /** One answer a submission, in order, all proofs in one batch; whose signature is wrong says so before. */
@@ -106,18 +133,19 @@ export function createVerification(
     before: readonly (Fault | undefined)[] = [],
   ): Promise<(Fault | undefined)[]> => {
     const answers = checks.map((_, i) => before[i]);
-    const open = checks.flatMap((check, i) => {
-      const vk = keys.get(toHex(check.proof.vkHash));
-      if (answers[i] !== undefined || known.has(nameOf(check))) return [];
-      if (vk === undefined) {
+    const open: Open[] = [];
+    for (const [i, check] of checks.entries()) {
+      const name = nameOfCheck(check);
+      if (answers[i] !== undefined || known.has(name)) continue;
+      const vk = keyOf(check.proof);
+      if (vk === undefined)
         answers[i] = fault("submission/proof-invalid", { verificationKey: toHex(check.proof.vkHash) });
-        return [];
-      }
-      return [{ i, check, vk }];
-    });
+      else open.push({ i, name, check, vk });
+    }
+    if (open.length === 0) return answers;
     const verdicts = await verdictsOf(open, waitMs);
-    for (const [at, { i, check }] of open.entries()) {
-      if (verdicts[at] === true) remember(nameOf(check));
+    for (const [at, { i, name, check }] of open.entries()) {
+      if (verdicts[at] === true) remember(name);
       // A glance, because this thread is not to be kept busy by whoever sends bad proofs.
       else if (!isProofShaped(check.proof.proof)) answers[i] = fault("submission/proof-malformed");
       else answers[i] = fault("submission/proof-invalid");
@@ -125,13 +153,15 @@ export function createVerification(
     return answers;
   };
 
-  /** Cheap checks first, then all remaining proofs. A thousand signatures take a tenth of a second: others get their turn. */
+  /** Cheap checks first, then all remaining proofs. Between pieces of its signatures others get their turn. */
   const verifySubmissions = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
-    const unsigned: (Fault | undefined)[] = [];
-    let verified = 0;
-    for (const check of checks) {
-      if (!isSignerKnown(check) && ++verified % SIGNATURES_AT_ONCE === 0) await aTurn();
-      unsigned.push(verifySigner(check));
+    const unsigned = new Array<Fault | undefined>(checks.length).fill(undefined);
+    const open = unknownOf(checks);
+    for (let from = 0; from < open.length; from += SIGNATURES_AT_ONCE) {
+      if (from > 0) await aTurn();
+      const some = open.slice(from, from + SIGNATURES_AT_ONCE);
+      const answers = verifySigners(some.map(({ check }) => check));
+      for (const [at, { i }] of some.entries()) unsigned[i] = answers[at];
     }
     return verifyProofs(checks, 0, unsigned);
   };
@@ -140,14 +170,16 @@ export function createVerification(
   const verifyEvidence = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
     const unfounded = (field: string): Fault => fault("pod/evidence-unfounded", { field });
     const answers: (Fault | undefined)[] = checks.map((check) => {
-      if (known.has(nameOf(check))) return unfounded("proof");
-      return signatureHolds(check.ed25519) ? undefined : unfounded("signature");
+      if (known.has(nameOfCheck(check))) return unfounded("proof");
+      return signatures.verify([check.ed25519])[0] === true ? undefined : unfounded("signature");
     });
-    const open = checks.flatMap(({ proof: { vkHash, publicSignals, proof } }, i) => {
-      const vk = keys.get(toHex(vkHash));
+    const open = checks.flatMap(({ proof }, i) => {
+      const vk = keyOf(proof);
       // Every node has the catalogue's keys from genesis; without one, nothing is known to be false.
       if (vk === undefined) answers[i] ??= unfounded("verificationKey");
-      return answers[i] === undefined && vk !== undefined ? [{ i, job: { vk, publicSignals, proof } }] : [];
+      return answers[i] === undefined && vk !== undefined
+        ? [{ i, job: { vk, publicSignals: signalsOf(proof), proof: proof.proof } }]
+        : [];
     });
     const verdicts = await verifier.verify(open.map(({ job }) => job));
     for (const [at, { i }] of open.entries()) if (verdicts[at] !== false) answers[i] = unfounded("proof");
@@ -160,9 +192,9 @@ export function createVerification(
       const name = nameOfTransaction(check);
       return known.has(name) ? [] : [{ index, name, check }];
     });
-    for (let from = 0; from < open.length; from += TRANSACTIONS_AT_ONCE) {
+    for (let from = 0; from < open.length; from += SIGNATURES_AT_ONCE) {
       if (from > 0) await aTurn();
-      const some = open.slice(from, from + TRANSACTIONS_AT_ONCE);
+      const some = open.slice(from, from + SIGNATURES_AT_ONCE);
       const verdicts = signatures.verify(some.map(({ check }) => check));
       for (const [at, { index, name }] of some.entries()) {
         if (verdicts[at] !== true) return index;
@@ -178,7 +210,7 @@ export function createVerification(
       key !== undefined && verifyAggregate(message, [key], signature)
         ? undefined
         : fault("validator/possession"),
-    verifySigner,
+    verifySigners,
     /** Of submissions whose signatures hold. */
     verifyProofs: (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> =>
       verifyProofs(checks, COMPANY_MS),

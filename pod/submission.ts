@@ -10,6 +10,7 @@ import { FaultError } from "../consensus/primitives/faults.ts";
 import { Epoch } from "../consensus/primitives/units.ts";
 import {
   bytesToField,
+  fieldsToBytes,
   fieldToBytes,
   inputsHashOf,
   type Submission,
@@ -127,7 +128,7 @@ export function buildSubmission(drawn: DrawnSlot, { proof, publicSignals }: Prov
     slot,
     podId,
     inputsHash: inputsHashOf(drawn.vkHash, inputsOf(drawn)),
-    outputs: publicSignals.slice(0, outputsCount(drawn.shape)).map(fieldToBytes),
+    outputs: fieldsToBytes(publicSignals.slice(0, outputsCount(drawn.shape))),
     proof,
   };
 }

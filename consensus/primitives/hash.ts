@@ -39,6 +39,21 @@ export function hash(domain: Domain, ...parts: readonly Uint8Array[]): Uint8Arra
   return sha256(concatBytes(tag ?? new Uint8Array(32), ...parts));
 }
 
+/**
+ * {@link hash} of parts that many messages begin with, and a last one: the first are hashed once. Nothing is left of
+ * one message when the next begins.
+ */
+export function hashAfter(domain: Domain, ...parts: readonly Uint8Array[]): (last: Uint8Array) => Uint8Array {
+  const begun = sha256.create().update(TAGS.get(domain) ?? new Uint8Array(32));
+  for (const part of parts) begun.update(part);
+  const work = sha256.create();
+  return (last) => {
+    const digest = new Uint8Array(32);
+    begun._cloneInto(work).update(last).digestInto(digest);
+    return digest;
+  };
+}
+
 const WORDS = 8;
 
 /** A stream of uniform integers below a bound, drawn from a 32-byte seed; rejection sampling, no bias. */

@@ -2,24 +2,22 @@
  * One submission: everything about it but its signature and its proof, which are checks of their own
  * (checks.ts). Admission asks {@link checkSubmission} of the newest state, the transition of the block's.
  */
-import { equalBytes, toHex } from "../primitives/bytes.ts";
+import { equalBytes, nameOf } from "../primitives/bytes.ts";
 import { type Fault, fault } from "../primitives/faults.ts";
 import { closePlace } from "../primitives/params.ts";
-import { ZERO32 } from "../types/ssz.ts";
-import type { Submission } from "../types/submission.ts";
+import { dataTagOf, nullifierOf, type Submission } from "../types/submission.ts";
+import { readOutputs } from "../work/signals.ts";
 import type { Context } from "./context.ts";
 import { hasBetterRight } from "./copies.ts";
-import { outputsOf, type SlotStatement, signalsOf } from "./inputs.ts";
+import type { SlotStatement } from "./inputs.ts";
 import { getDataset, putDataset } from "./maps.ts";
-import { askedSlot, noteUsed, taskPlaceOf, usedIn } from "./rounds-memo.ts";
-import { ContributionType, type State, toInt64 } from "./state.ts";
+import { askedRound, askedSlot, noteUsed, usedIn } from "./rounds-memo.ts";
+import { ContributionType, type Slot, type State, toInt64 } from "./state.ts";
 
 export type AcceptedSubmission = {
   readonly taskIndex: number;
-  readonly publicKey: Uint8Array;
+  readonly slot: Slot;
   readonly statement: SlotStatement;
-  /** Outputs then inputs, 32 bytes each: what the proof is verified against. */
-  readonly publicSignals: Uint8Array;
   readonly gradient: readonly number[];
 };
 
@@ -29,40 +27,34 @@ export function checkSubmission(
   submission: Submission,
   context: Context,
 ): Fault | AcceptedSubmission {
-  const taskIndex = taskPlaceOf(state, submission.task);
-  if (taskIndex < 0) return fault("submission/task-unknown");
+  const asked = askedRound(state, submission.task);
+  if (asked === undefined) return fault("submission/task-unknown");
   if (submission.epoch !== state.epoch) {
     return fault("submission/epoch-mismatch", { current: state.epoch, found: submission.epoch });
   }
   const close = closePlace(context.params);
   if (context.place > close) return fault("submission/window-closed", { place: context.place, close });
-  const round = state.rounds.getReadonly(taskIndex);
-  const { slots } = round;
-  if (submission.slot >= slots.length) {
-    return fault("submission/slot-unknown", { slot: submission.slot, slots: slots.length });
-  }
-  const { slot, statement } = askedSlot(state, submission.task, taskIndex, submission.slot);
+  const { taskIndex, slots } = asked;
+  const askedOf = askedSlot(state, asked, submission.slot);
+  if (askedOf === undefined) return fault("submission/slot-unknown", { slot: submission.slot, slots });
+  const { slot, statement } = askedOf;
   if (!equalBytes(slot.podId, submission.podId))
     return fault("submission/slot-not-yours", { slot: submission.slot });
 
-  const { read } = outputsOf(submission, statement.shape);
-  if ("code" in read) return fault(read.code, read.data);
+  const gradient = readOutputs(statement.shape, submission.outputs);
+  if ("code" in gradient) return fault(gradient.code, gradient.data);
   const used = usedIn(state, taskIndex);
-  const [nullifier = ZERO32, dataTag = ZERO32] = submission.outputs;
-  if (used.nullifiers.has(toHex(nullifier))) return fault("submission/nullifier-spent");
+  if (used.nullifiers.has(nameOf(nullifierOf(submission)))) return fault("submission/nullifier-spent");
   if (used.slots.has(submission.slot)) return fault("submission/slot-filled", { slot: submission.slot });
   // The owner of the older root is not kept out by a copy that was faster; the settlement pays it alone.
-  const holder = used.dataTags.get(toHex(dataTag));
-  if (holder !== undefined && !hasBetterRight(state, round, submission.slot, holder))
+  const holder = used.dataTags.get(nameOf(dataTagOf(submission)));
+  if (
+    holder !== undefined &&
+    !hasBetterRight(state, state.rounds.getReadonly(taskIndex), submission.slot, holder)
+  )
     return fault("submission/data-tag-seen");
   if (!equalBytes(statement.inputsHash, submission.inputsHash)) return fault("submission/inputs-mismatch");
-  return {
-    taskIndex,
-    publicKey: slot.publicKey,
-    statement,
-    publicSignals: signalsOf(submission, statement),
-    gradient: read.gradient,
-  };
+  return { taskIndex, slot, statement, gradient };
 }
 
 /** Includes a submission, or says why not and writes nothing. */
@@ -74,9 +66,9 @@ export function applySubmission(
   const accepted = checkSubmission(state, submission, context);
   if ("code" in accepted) return accepted;
   const { taskIndex } = accepted;
-  const [nullifier = ZERO32, dataTag = ZERO32] = submission.outputs;
+  const { dataRoot, batchIndex } = accepted.slot;
+  const [nullifier, dataTag] = [nullifierOf(submission), dataTagOf(submission)];
   const { slot } = submission;
-  const { dataRoot, batchIndex } = askedSlot(state, submission.task, taskIndex, slot).slot;
   state.rounds.get(taskIndex).contributions.push(
     ContributionType.toViewDU({
       slot,

@@ -18,7 +18,7 @@ import { checkEvidence } from "./pod-evidence.ts";
 import { membersAt } from "./sets.ts";
 import type { State } from "./state.ts";
 
-/** Holds by docs/protocol.md, "Ed25519". */
+/** Verified with node:crypto's Ed25519. */
 export type Ed25519Check = {
   readonly publicKey: Uint8Array;
   readonly message: Uint8Array;
@@ -33,8 +33,9 @@ export type BlsCheck = {
 /** Verified with Groth16 under the key of this hash. */
 export type ProofCheck = {
   readonly vkHash: Uint8Array;
-  /** 32 bytes each, little-endian. */
-  readonly publicSignals: Uint8Array;
+  /** Field elements of 32 bytes, little-endian: the signals are the outputs, then the inputs. */
+  readonly outputs: Uint8Array;
+  readonly inputs: Uint8Array;
   readonly proof: Uint8Array;
 };
 
@@ -66,17 +67,13 @@ export function transactionCheck(chain: Uint8Array, transaction: Transaction): E
 export function submissionChecks(
   chain: Uint8Array,
   submission: Submission,
-  accepted: Pick<AcceptedSubmission, "publicKey" | "statement" | "publicSignals">,
+  { slot: { publicKey }, statement: { vkHash, inputs } }: Pick<AcceptedSubmission, "slot" | "statement">,
 ): SubmissionChecks {
-  const root = submissionRoot(chain, submission);
+  const { outputs, proof, signature } = submission;
   return {
     contentRoot: submissionContentRoot(submission),
-    ed25519: { publicKey: accepted.publicKey, message: root, signature: submission.signature },
-    proof: {
-      vkHash: accepted.statement.vkHash,
-      publicSignals: accepted.publicSignals,
-      proof: submission.proof,
-    },
+    ed25519: { publicKey, message: submissionRoot(chain, submission), signature },
+    proof: { vkHash, outputs, inputs, proof },
   };
 }
 

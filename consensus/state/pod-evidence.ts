@@ -9,8 +9,9 @@ import type { Params } from "../primitives/params.ts";
 import { Epoch, share, subtract } from "../primitives/units.ts";
 import type { Submission } from "../types/submission.ts";
 import type { Operation, SELECTOR } from "../types/transaction.ts";
+import { readOutputs } from "../work/signals.ts";
 import type { Context, Decision } from "./context.ts";
-import { outputsOf, type SlotStatement, signalsOf, statementFor } from "./inputs.ts";
+import { type SlotStatement, statementsFor } from "./inputs.ts";
 import { getPod, putPod, taskIndexOf } from "./maps.ts";
 import { PastRoundType, PUNISHED_MAX, PunishedType, type Slot, type State } from "./state.ts";
 import { addToSupply, takeFromSupply } from "./supply.ts";
@@ -22,24 +23,20 @@ const BURNED = { numerator: 1n, denominator: 10n } as const;
 
 export type Accused = {
   /** Whose signature must hold. */
-  readonly publicKey: Uint8Array;
+  readonly slot: Slot;
+  /** What the proof must fail against, with the outputs. */
   readonly statement: SlotStatement;
-  /** Outputs then inputs, 32 bytes each: what the proof must fail against. */
-  readonly publicSignals: Uint8Array;
 };
 
 /** The slot that a submission was for, and what it had to prove; undefined if the state knows no such slot. */
-function accusedSlot(
-  state: State,
-  { task: id, epoch, slot }: Submission,
-): { slot: Slot; statement: SlotStatement } | undefined {
+function accusedSlot(state: State, { task: id, epoch, slot }: Submission): Accused | undefined {
   if (epoch === state.epoch) {
     const index = taskIndexOf(state, id);
     if (index < 0) return undefined;
     const { slots } = state.rounds.getReadonly(index);
     if (slot >= slots.length) return undefined;
     const drawn = slots.getReadonly(slot);
-    return { slot: drawn, statement: statementFor(state.tasks.getReadonly(index), epoch, drawn) };
+    return { slot: drawn, statement: statementsFor(state.tasks.getReadonly(index), epoch)(drawn) };
   }
   const past = state.pastRounds
     .getAllReadonly()
@@ -47,7 +44,7 @@ function accusedSlot(
   if (past === undefined || slot >= past.slots.length) return undefined;
   const drawn = past.slots.getReadonly(slot);
   const { shape, vkHash, model } = past;
-  return { slot: drawn, statement: statementFor({ id, shape, vkHash, model }, epoch, drawn) };
+  return { slot: drawn, statement: statementsFor({ id, shape, vkHash, model }, epoch)(drawn) };
 }
 
 /** Everything about evidence but its signature and its proof, which are checks of their own. */
@@ -58,12 +55,12 @@ export function checkEvidence(state: State, submission: Submission, params: Para
   const accused = accusedSlot(state, submission);
   if (accused === undefined || !equalBytes(accused.slot.podId, submission.podId))
     return fault("pod/evidence-unfounded", { field: "slot" });
-  const { slot, statement } = accused;
+  const { statement } = accused;
   if (!equalBytes(statement.inputsHash, submission.inputsHash))
     return fault("pod/evidence-unfounded", { field: "inputsHash" });
-  const { read } = outputsOf(submission, statement.shape);
-  if ("code" in read) return fault("pod/evidence-unfounded", { field: "outputs" });
-  return { publicKey: slot.publicKey, statement, publicSignals: signalsOf(submission, statement) };
+  if ("code" in readOutputs(statement.shape, submission.outputs))
+    return fault("pod/evidence-unfounded", { field: "outputs" });
+  return accused;
 }
 
 export function podEvidence(state: State, { submission }: Evidence, { params }: Context): Decision {

@@ -7,13 +7,22 @@
  * have used grows with them. A fork that adds to it copies it first; where the number of contributions isn't the
  * one remembered, all of them are read again.
  */
-import { equalBytes, toHex } from "../primitives/bytes.ts";
+import { nameOf } from "../primitives/bytes.ts";
 import type { Epoch } from "../primitives/units.ts";
-import { type SlotStatement, statementOf } from "./inputs.ts";
+import { type SlotStatement, statementsFor } from "./inputs.ts";
 import { taskIndexOf } from "./maps.ts";
 import type { Slot, State } from "./state.ts";
 
 export type AskedSlot = { readonly slot: Slot; readonly statement: SlotStatement };
+/** A task's round of this epoch. */
+export type AskedRound = {
+  readonly taskIndex: number;
+  /** How many were drawn. */
+  readonly slots: number;
+  /** A drawn slot and what it asks, once somebody wanted it. */
+  readonly asked: (AskedSlot | undefined)[];
+  readonly statement: ((slot: Slot) => SlotStatement) | undefined;
+};
 
 type Used = {
   count: number;
@@ -25,13 +34,11 @@ type Used = {
 
 type Memo = {
   readonly epoch: Epoch;
-  /** By task and slot: as many as the epoch has slots. */
-  readonly asked: Map<string, AskedSlot>;
+  /** By task: those with drawn slots. */
+  readonly rounds: Map<string, AskedRound>;
   readonly used: Map<number, Used>;
   /** Tasks whose `used` is this state's own, not its parent's. */
   readonly own: Set<number>;
-  /** Where a task was when it was last looked for. */
-  readonly places: Map<string, number>;
 };
 
 const memos = new WeakMap<State, Memo>();
@@ -41,10 +48,9 @@ function memoOf(state: State): Memo {
   if (known !== undefined && known.epoch === state.epoch) return known;
   const memo: Memo = {
     epoch: state.epoch,
-    asked: new Map(),
+    rounds: new Map(),
     used: new Map(),
     own: new Set(),
-    places: new Map(),
   };
   memos.set(state, memo);
   return memo;
@@ -52,42 +58,40 @@ function memoOf(state: State): Memo {
 
 /** A fork continues its parent's epoch until it turns it itself. */
 export function inheritMemo(parent: State, child: State): void {
-  const { epoch, asked, places, used, own } = memoOf(parent);
+  const { epoch, rounds, used, own } = memoOf(parent);
   // From here on both have it.
   own.clear();
-  memos.set(child, { epoch, asked, places, used: new Map(used), own: new Set() });
+  memos.set(child, { epoch, rounds, used: new Map(used), own: new Set() });
 }
 
-/** As taskIndexOf, which walks over all tasks; only tasks that exist are remembered. */
-export function taskPlaceOf(state: State, id: Uint8Array): number {
-  const { places } = memoOf(state);
-  const name = toHex(id);
-  const known = places.get(name);
-  if (
-    known !== undefined &&
-    known < state.tasks.length &&
-    equalBytes(state.tasks.getReadonly(known).id, id)
-  ) {
-    return known;
-  }
-  const found = taskIndexOf(state, id);
-  if (found >= 0) places.set(name, found);
-  return found;
-}
-
-/** A drawn slot of the task of this id and what it asks; the caller has seen where the task is, and the slot in it. */
-export function askedSlot(state: State, id: Uint8Array, taskIndex: number, slotIndex: number): AskedSlot {
-  const { asked } = memoOf(state);
-  const name = `${toHex(id)}/${slotIndex}`;
-  const known = asked.get(name);
+/**
+ * The round of the task of this id; undefined if there is no such task. One with drawn slots stays where it is for
+ * the whole epoch: a place is given away only after the task's last round.
+ */
+export function askedRound(state: State, id: Uint8Array): AskedRound | undefined {
+  const { rounds, epoch } = memoOf(state);
+  const name = nameOf(id);
+  const known = rounds.get(name);
   if (known !== undefined) return known;
-  const task = state.tasks.getReadonly(taskIndex);
-  const { podId, publicKey, dataRoot, batchIndex } = state.rounds
-    .getReadonly(taskIndex)
-    .slots.getReadonly(slotIndex);
+  const taskIndex = taskIndexOf(state, id);
+  if (taskIndex < 0) return undefined;
+  const slots = state.rounds.getReadonly(taskIndex).slots.length;
+  if (slots === 0) return { taskIndex, slots, asked: [], statement: undefined };
+  const statement = statementsFor(state.tasks.getReadonly(taskIndex), epoch);
+  const made = { taskIndex, slots, asked: new Array<AskedSlot | undefined>(slots), statement };
+  rounds.set(name, made);
+  return made;
+}
+
+/** Undefined if the round has no such slot. */
+export function askedSlot(state: State, round: AskedRound, at: number): AskedSlot | undefined {
+  const known = round.asked[at];
+  if (known !== undefined || round.statement === undefined || at >= round.slots) return known;
+  const drawn = state.rounds.getReadonly(round.taskIndex).slots.getReadonly(at);
+  const { podId, publicKey, dataRoot, batchIndex } = drawn;
   const slot: Slot = { podId, publicKey, dataRoot, batchIndex };
-  const made = { slot, statement: statementOf(state, task, slot) };
-  asked.set(name, made);
+  const made = { slot, statement: round.statement(slot) };
+  round.asked[at] = made;
   return made;
 }
 
@@ -105,8 +109,8 @@ export function usedIn(state: State, taskIndex: number): Omit<Used, "count"> {
   };
   for (let i = 0; i < contributions.length; i++) {
     const { nullifier, dataTag, slot } = contributions.getReadonly(i);
-    read.nullifiers.add(toHex(nullifier));
-    read.dataTags.set(toHex(dataTag), slot);
+    read.nullifiers.add(nameOf(nullifier));
+    read.dataTags.set(nameOf(dataTag), slot);
     read.slots.add(slot);
   }
   used.set(taskIndex, read);
@@ -134,7 +138,7 @@ export function noteUsed(
   used.set(taskIndex, mine);
   own.add(taskIndex);
   mine.count += 1;
-  mine.nullifiers.add(toHex(nullifier));
-  mine.dataTags.set(toHex(dataTag), slot);
+  mine.nullifiers.add(nameOf(nullifier));
+  mine.dataTags.set(nameOf(dataTag), slot);
   mine.slots.add(slot);
 }

@@ -22,6 +22,7 @@ import { ELECTION_WINDOW_MAX, LOCK_EPOCHS_MAX, PAST_EPOCHS_MAX } from "../primit
 import type { Steps } from "../primitives/steps.ts";
 import type { Amount, Epoch } from "../primitives/units.ts";
 import { ACCOUNT_BUCKETS, AccountBucketType, BUCKET_MAX } from "../types/account.ts";
+import { VALUES_MAX } from "../types/outputs.ts";
 import {
   AmountType,
   Bytes20,
@@ -39,7 +40,6 @@ import {
   ValidatorIndexType,
   ViewType,
 } from "../types/ssz.ts";
-import { VALUES_MAX } from "../types/submission.ts";
 import {
   FEATURES_MAX,
   NAME_BYTES_MAX,

@@ -2,32 +2,13 @@
  * A submission: a pod's signed proof for one drawn slot. It carries outputs and proof only; the node
  * rebuilds every public input from the state, and `inputsHash` says which ones the pod meant.
  */
-import { ContainerType, ListCompositeType, type ValueOf } from "@chainsafe/ssz";
-import { bigintToBytes, bytesToBigint, concatBytes } from "../primitives/bytes.ts";
-import { hash } from "../primitives/hash.ts";
-import { Bytes32, Bytes64, Bytes128, EpochType, rememberedRoot, uint16 } from "./ssz.ts";
-
-/** Values in a model or a gradient, with its bias. */
-export const VALUES_MAX = 1024;
-export const OUTPUTS_MAX = VALUES_MAX + 8;
-
-/**
- * The outputs of a submission are in the root that its pod signs and in that of all its bytes, and take most of
- * both: their own is remembered. Nobody changes them.
- */
-class OutputsType extends ListCompositeType<typeof Bytes32> {
-  readonly #roots = new WeakMap<readonly Uint8Array[], Uint8Array>();
-
-  override hashTreeRootInto(value: Uint8Array[], output: Uint8Array, offset: number): void {
-    const known = this.#roots.get(value);
-    if (known !== undefined) {
-      output.set(known, offset);
-      return;
-    }
-    super.hashTreeRootInto(value, output, offset);
-    this.#roots.set(value, output.slice(offset, offset + 32));
-  }
-}
+import { ContainerType, type ValueOf } from "@chainsafe/ssz";
+import { bigintToBytes, bytesToBigint, concatBytes, equalBytes } from "../primitives/bytes.ts";
+import { invariant } from "../primitives/faults.ts";
+import { hash, hashAfter } from "../primitives/hash.ts";
+import { outputAt, outputsType } from "./outputs.ts";
+import { Bytes32, Bytes64, Bytes128, EpochType, rootOf, uint16 } from "./ssz.ts";
+import { rootsOfAll, type SubmissionRoots } from "./submission-roots.ts";
 
 const unsigned = {
   task: Bytes32,
@@ -38,7 +19,7 @@ const unsigned = {
   /** Hash of the verification key and all public inputs. */
   inputsHash: Bytes32,
   /** Public outputs in the circuit's order, 32 bytes little-endian each, below r. */
-  outputs: new OutputsType(Bytes32, OUTPUTS_MAX),
+  outputs: outputsType,
   /** A, B, C compressed. */
   proof: Bytes128,
 };
@@ -46,24 +27,77 @@ const UnsignedSubmissionType = new ContainerType(unsigned);
 export const SubmissionType = new ContainerType({ ...unsigned, signature: Bytes64 });
 export type UnsignedSubmission = ValueOf<typeof UnsignedSubmissionType>;
 export type Submission = ValueOf<typeof SubmissionType>;
-const unsignedRoot = rememberedRoot(UnsignedSubmissionType);
 
-/** The 32 bytes that the pod's account signs. */
-export function submissionRoot(chain: Uint8Array, submission: UnsignedSubmission): Uint8Array {
-  return hash("submission", chain, unsignedRoot(submission));
+type Remembered = SubmissionRoots & {
+  /** What its pod signs, on the chain that was asked for last. */
+  signed: { readonly chain: Uint8Array; readonly message: Uint8Array } | undefined;
+};
+/**
+ * By the identity of the value, so that a copy has roots of its own. Nobody changes a submission once it is made; one
+ * whose roots were asked for is frozen.
+ */
+const remembered = new WeakMap<UnsignedSubmission, Remembered>();
+
+/** Hashes those together whose roots are not known yet; one by one they cost several times as much. */
+export function hashSubmissions(submissions: readonly Submission[]): void {
+  const fresh = submissions.filter((it) => !remembered.has(it));
+  for (const [i, roots] of rootsOfAll(fresh).entries()) {
+    const it = fresh[i];
+    if (it !== undefined) remembered.set(Object.freeze(it), { ...roots, signed: undefined });
+  }
+}
+
+function rootsOf(submission: Submission): Remembered {
+  const known = remembered.get(submission);
+  if (known !== undefined) return known;
+  const [roots] = rootsOfAll([submission]);
+  invariant(roots !== undefined, "each submission has its roots");
+  const made = { ...roots, signed: undefined };
+  remembered.set(Object.freeze(submission), made);
+  return made;
+}
+
+let messages: { readonly chain: Uint8Array; readonly of: (root: Uint8Array) => Uint8Array } | undefined;
+function messageOf(chain: Uint8Array, root: Uint8Array): Uint8Array {
+  if (messages === undefined || !equalBytes(messages.chain, chain))
+    messages = { chain: chain.slice(), of: hashAfter("submission", chain) };
+  return messages.of(root);
+}
+
+/** The 32 bytes that the pod's account signs. Remembered. */
+export function submissionRoot(chain: Uint8Array, submission: UnsignedSubmission | Submission): Uint8Array {
+  if (!("signature" in submission)) return messageOf(chain, rootOf(UnsignedSubmissionType, submission));
+  const roots = rootsOf(submission);
+  if (roots.signed === undefined || !equalBytes(roots.signed.chain, chain))
+    roots.signed = { chain, message: messageOf(chain, roots.unsigned) };
+  return roots.signed.message;
 }
 
 /** Of all its bytes, proof and signature included: what a block's body commits to. Remembered. */
-export const submissionContentRoot = rememberedRoot(SubmissionType);
+export const submissionContentRoot = (submission: Submission): Uint8Array => rootsOf(submission).content;
 
 /** The first output of every template. It is the submission's identity; proof bytes never are. */
 export function nullifierOf(submission: UnsignedSubmission): Uint8Array {
-  return submission.outputs[0] ?? new Uint8Array(32);
+  return outputAt(submission.outputs, 0);
+}
+
+/** The second output of every template: equal ones mean equal rows. */
+export function dataTagOf(submission: UnsignedSubmission): Uint8Array {
+  return outputAt(submission.outputs, 1);
 }
 
 export const fieldToBytes = (value: bigint): Uint8Array => bigintToBytes(value, 32);
 export const bytesToField = bytesToBigint;
 
+/** Field elements of 32 bytes each, as outputs and inputs are. */
+export function fieldsOf(bytes: Uint8Array): bigint[] {
+  return Array.from({ length: bytes.length / 32 }, (_, i) =>
+    bytesToField(bytes.subarray(32 * i, 32 * (i + 1))),
+  );
+}
+export const fieldsToBytes = (fields: readonly bigint[]): Uint8Array =>
+  concatBytes(...fields.map(fieldToBytes));
+
 export function inputsHashOf(vkHash: Uint8Array, inputs: readonly bigint[]): Uint8Array {
-  return hash("inputs", vkHash, concatBytes(...inputs.map(fieldToBytes)));
+  return hash("inputs", vkHash, fieldsToBytes(inputs));
 }

@@ -11,6 +11,7 @@ import {
 } from "@chainsafe/ssz";
 import { uint64Bytes } from "../primitives/bytes.ts";
 import { hash } from "../primitives/hash.ts";
+import { VALUES_MAX } from "./outputs.ts";
 import {
   AmountType,
   Bytes20,
@@ -28,7 +29,7 @@ import {
   uint32,
   uint64,
 } from "./ssz.ts";
-import { SubmissionType, VALUES_MAX } from "./submission.ts";
+import { SubmissionType } from "./submission.ts";
 
 /** Rows in a holdout slice. */
 export const SLICE_ROWS = 8;

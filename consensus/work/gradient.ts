@@ -38,7 +38,7 @@ const CLAMP_HALF = 2 ** 25;
 /** task, epoch, podId, dataRoot, batchIndex: the public inputs before the model. */
 const INPUTS_FIXED = 5;
 /** nullifier, dataTag: the outputs before the gradient. */
-const OUTPUTS_FIXED = 2;
+export const OUTPUTS_FIXED = 2;
 
 /** The size parameters of one circuit of the template `gradient`. */
 export type GradientShape = {
@@ -242,6 +242,19 @@ export function gradientMax({ rows }: GradientShape): number {
   return rows * CLAMP * -FEATURE_MIN;
 }
 
+/** The largest magnitudes of a gradient's entries; the bias' is Σ r·2^8, so a multiple of 2^8. */
+export function gradientBounds(shape: GradientShape): {
+  readonly ofFeature: number;
+  readonly ofBias: number;
+  readonly biasStep: number;
+} {
+  return {
+    ofFeature: gradientMax(shape),
+    ofBias: shape.rows * CLAMP * FEATURE_SCALE,
+    biasStep: FEATURE_SCALE,
+  };
+}
+
 export type GradientOutputs = {
   readonly nullifier: bigint;
   readonly dataTag: bigint;
@@ -287,9 +300,10 @@ export function checkOutputs(
   return { nullifier, dataTag, gradient: signed.map(Number) };
 }
 
-/** Whether the circuit can give this value as entry j; the bias' is Σ r·2^8, so a multiple of 2^8. */
+/** Whether the circuit can give this value as entry j. */
 function gradientInRange(shape: GradientShape, value: bigint, j: number): boolean {
   const magnitude = value < 0n ? -value : value;
-  if (j < shape.features) return magnitude <= BigInt(gradientMax(shape));
-  return magnitude <= BigInt(shape.rows * CLAMP * FEATURE_SCALE) && magnitude % BigInt(FEATURE_SCALE) === 0n;
+  const { ofFeature, ofBias, biasStep } = gradientBounds(shape);
+  if (j < shape.features) return magnitude <= BigInt(ofFeature);
+  return magnitude <= BigInt(ofBias) && magnitude % BigInt(biasStep) === 0n;
 }

@@ -3,7 +3,7 @@
  * verdicts of one batch of proofs come together, and each message costs gossipsub and every peer about as much
  * for one submission as for thirty. Made by gossip.ts.
  */
-import { toHex } from "../../consensus/primitives/bytes.ts";
+import { nameOf } from "../../consensus/primitives/bytes.ts";
 import { type Submission, submissionContentRoot } from "../../consensus/types/submission.ts";
 import { BUNDLE_MAX, bytesInBundle, TOPICS } from "./topics.ts";
 
@@ -31,7 +31,7 @@ export function createBundler({ send }: BundlerComponents) {
 
   return {
     add(submission: Submission): void {
-      const root = toHex(submissionContentRoot(submission));
+      const root = nameOf(submissionContentRoot(submission));
       if (waiting.has(root)) return;
       const bytes = bytesInBundle(submission);
       if (waitingBytes + bytes > bytesMax) flush();

@@ -13,7 +13,7 @@ import { formatAddress, parseAddress } from "../../consensus/types/address.ts";
 import { type Block, blockHash } from "../../consensus/types/block.ts";
 import { decodeEvidence, evidenceId } from "../../consensus/types/evidence.ts";
 import { decode } from "../../consensus/types/ssz.ts";
-import { nullifierOf, SubmissionType } from "../../consensus/types/submission.ts";
+import { fieldsOf, nullifierOf, SubmissionType } from "../../consensus/types/submission.ts";
 import { decodeTransaction, transactionId } from "../../consensus/types/transaction.ts";
 import type { Genesis } from "../../genesis/state.ts";
 import {
@@ -170,7 +170,11 @@ function createHandlers(components: MethodComponents): Handlers {
         state.tasks.getReadonly(index),
         slots.getReadonly(slot),
       );
-      return { epoch: String(state.epoch), inputs: inputs.map(String), inputsHash: toHex(inputsHash) };
+      return {
+        epoch: String(state.epoch),
+        inputs: fieldsOf(inputs).map(String),
+        inputsHash: toHex(inputsHash),
+      };
     },
 
     async proof_submit({ submission: hex }) {

@@ -43,7 +43,7 @@ export function submissionsOf(count: number): Submission[] {
     slot,
     podId: bytesOf(`pod/${slot}`, 32),
     inputsHash: bytesOf(`inputs/${slot}`, 32),
-    outputs: Array.from({ length: 13 }, (_, i) => bytesOf(`output/${slot}/${i}`, 32)),
+    outputs: bytesOf(`outputs/${slot}`, 13 * 32),
     proof: bytesOf(`proof/${slot}`, 128),
     signature: bytesOf(`signature/${slot}`, 64),
   }));

@@ -85,7 +85,8 @@ export function dataOf(): Data {
 
 const nameOf = ({ publicKey }: Key): string => formatAddress(addressOf(publicKey));
 
-function documentOf(circuit: BuiltCircuit, data: Data, pool: HoldoutPool): GenesisDocument {
+/** The genesis document; its time is now. */
+export function documentOf(circuit: BuiltCircuit, data: Data, pool: HoldoutPool): GenesisDocument {
   const { mean, scale } = data.standard;
   const params = resolveParams("dev", OVERRIDES);
   const bench = pods();

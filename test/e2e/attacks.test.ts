@@ -5,6 +5,7 @@ import { gradientWitness } from "../../circuits/gradient/witness.ts";
 import { createProver } from "../../circuits/prove/prover.ts";
 import { toHex } from "../../consensus/primitives/bytes.ts";
 import { type FaultCode, FaultError } from "../../consensus/primitives/faults.ts";
+import { outputAt } from "../../consensus/types/outputs.ts";
 import {
   bytesToField,
   fieldToBytes,
@@ -19,6 +20,7 @@ import { loadPod } from "../../pod/folder.ts";
 import { buildSubmission, type DrawnSlot, drawnSlots, jobOf, signSubmission } from "../../pod/submission.ts";
 import { waitFor } from "../../pod/wait.ts";
 import { createOutlaw, rawMessage } from "../helpers/outlaw.ts";
+import { joined, split } from "../helpers/outputs.ts";
 import { proofsUpTo, START_MS, startSmallDevnet, statusOf, statusWhen } from "./helpers.ts";
 
 /** A pod in the test's hands: its key, and its honest submission for this epoch's slot. */
@@ -91,12 +93,12 @@ function refusedAs(code: FaultCode) {
 function withOutput(submission: UnsignedSubmission, at: number, value: bigint): UnsignedSubmission {
   return {
     ...submission,
-    outputs: submission.outputs.map((output, i) => (i === at ? fieldToBytes(value) : output)),
+    outputs: joined(split(submission.outputs).with(at, fieldToBytes(value))),
   };
 }
 
 test("a proof with one output changed is refused as invalid", async () => {
-  const gradient = bytesToField(victim.honest.outputs[2] ?? new Uint8Array(32));
+  const gradient = bytesToField(outputAt(victim.honest.outputs, 2));
   const changed = withOutput(
     victim.honest,
     2,
@@ -123,11 +125,7 @@ test("a stolen proof with the owner's name is refused for its signature", async 
 });
 
 test("a signal of r or above is refused, although it means the same number", async () => {
-  const alias = withOutput(
-    victim.honest,
-    0,
-    bytesToField(victim.honest.outputs[0] ?? new Uint8Array(32)) + FIELD_ORDER,
-  );
+  const alias = withOutput(victim.honest, 0, bytesToField(outputAt(victim.honest.outputs, 0)) + FIELD_ORDER);
   await assert.rejects(send(signed(victim, alias)), refusedAs("submission/signal-out-of-field"));
 });
 
@@ -172,7 +170,7 @@ test("a peer that gossips a lie in a bundle pays for it, and nothing of the bund
   assert.ok(node !== undefined);
   const peer = await createOutlaw(`/ip4/127.0.0.1/tcp/${node.p2pPort}/p2p/${node.peerId}`);
   t.after(peer.stop);
-  const gradient = bytesToField(thief.honest.outputs[2] ?? new Uint8Array(32));
+  const gradient = bytesToField(outputAt(thief.honest.outputs, 2));
   const lie = withOutput(thief.honest, 2, gradient === 0n ? 1n : gradient - 1n);
   const value = [signed(copycat, copycat.honest), signed(thief, lie), signed(victim, victim.honest)];
   peer.send([rawMessage(devnet.info.chainId, { topic: "submissions", value })]);

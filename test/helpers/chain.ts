@@ -51,6 +51,7 @@ import { gradientOf, type Rows, shapeOf, toField } from "../../consensus/work/gr
 import { GenesisDocument } from "../../genesis/document.ts";
 import { chainTag, type Genesis, genesisState } from "../../genesis/state.ts";
 import { blsSecretKey, devKey, type Key, signEd25519 } from "../../node/keys.ts";
+import { joined } from "./outputs.ts";
 
 export const CHAIN_ID = "dev-test";
 const SHAPE = shapeOf("gradient-4x2");
@@ -420,11 +421,11 @@ export function submissionOf(
     slot: slotIndex,
     podId: slot.podId,
     inputsHash: statementOf(state, task, slot).inputsHash,
-    outputs: [
+    outputs: joined([
       fieldBytes(`nullifier/${about}`),
       fieldBytes(`tag/${about}`),
       ...gradient.map((value) => fieldToBytes(toField(value))),
-    ],
+    ]),
     proof: new Uint8Array(128).fill(slotIndex),
     ...change,
   };

@@ -31,6 +31,7 @@ import { buildSubmission, type DrawnSlot, drawnSlots, jobOf, signSubmission } fr
 import { pause } from "../../pod/wait.ts";
 import { blockAt, START_MS, statusOf, statusWhen } from "../e2e/helpers.ts";
 import { createOutlaw, type Outlaw, rawMessage } from "../helpers/outlaw.ts";
+import { joined, split } from "../helpers/outputs.ts";
 
 const FLOOD_MS = Number(process.env.FLOOD_MS ?? 30_000);
 const RPC_AT_ONCE = 16;
@@ -96,7 +97,7 @@ function falseProof(): Submission {
   const [nullifier, dataTag] = [randomField(), randomField()];
   return signSubmission(account, chain, {
     ...unsigned,
-    outputs: [nullifier, dataTag, ...unsigned.outputs.slice(2)],
+    outputs: joined([nullifier, dataTag, ...split(unsigned.outputs).slice(2)]),
   });
 }
 const randomField = (): Uint8Array => fieldToBytes(BigInt(`0x${randomBytes(31).toString("hex")}`));

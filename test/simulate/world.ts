@@ -39,6 +39,7 @@ import { type GradientShape, type Rows, shapeOf, toField } from "../../consensus
 import { GenesisDocument } from "../../genesis/document.ts";
 import { chainTag, genesisState } from "../../genesis/state.ts";
 import { blsSecretKey, devKey } from "../../node/keys.ts";
+import { joined } from "../helpers/outputs.ts";
 
 export const CHAIN_ID = "dev-economy";
 
@@ -224,11 +225,11 @@ export function createWorld(options: WorldOptions = {}) {
       slot: slotIndex,
       podId: slot.podId,
       inputsHash: statementOf(state, task, slot).inputsHash,
-      outputs: [
+      outputs: joined([
         fieldBytes(`nullifier/${about}/${toHex(slot.podId)}/${slot.batchIndex}`),
         fieldBytes(`tag/${about}/${work.content}`),
         ...work.gradient.map((value) => fieldToBytes(toField(value))),
-      ],
+      ]),
       proof: new Uint8Array(128),
       signature: new Uint8Array(64),
     };

@@ -14,6 +14,7 @@ import { settleSponsoredLane, splitFee } from "../../../consensus/state/issuance
 import { constantsOf, type EpochReceipt } from "../../../consensus/state/settle-epoch.ts";
 import { fork, LANE, stateRoot } from "../../../consensus/state/state.ts";
 import { contextOf } from "../../../consensus/state/transition.ts";
+import { outputAt } from "../../../consensus/types/outputs.ts";
 import {
   bytesToField,
   fieldToBytes,
@@ -25,6 +26,7 @@ import { OPERATION_NAMES, SELECTOR } from "../../../consensus/types/transaction.
 import { FIELD_ORDER, SHAPES } from "../../../consensus/work/gradient.ts";
 import { createVerification } from "../../../node/verification.ts";
 import { createChain, genesisLink, nextBlock, submissionOf } from "../../helpers/chain.ts";
+import { joined, split } from "../../helpers/outputs.ts";
 import {
   bursting,
   exactCopy,
@@ -138,8 +140,8 @@ describe("the 24 attacks", () => {
   });
 
   test("4 Input aliasing: an output past the field's order is refused, and inputs are rebuilt, not sent", () => {
-    const alias = ({ outputs: [first = new Uint8Array(32), ...rest] }: Submission) => ({
-      outputs: [fieldToBytes(bytesToField(first) + FIELD_ORDER), ...rest],
+    const alias = ({ outputs }: Submission) => ({
+      outputs: joined(split(outputs).with(0, fieldToBytes(bytesToField(outputAt(outputs, 0)) + FIELD_ORDER))),
     });
     assert.equal(tried(start(), alias)?.code, "submission/signal-out-of-field");
     const submission = start().world.submissionFor(0, 0);
@@ -192,7 +194,9 @@ describe("the 24 attacks", () => {
       tried(
         setting,
         (it) => ({
-          outputs: it.outputs.map((out, i) => (i < 2 ? fieldToBytes(bytesToField(out) ^ 1n) : out)),
+          outputs: joined(
+            split(it.outputs).map((out, i) => (i < 2 ? fieldToBytes(bytesToField(out) ^ 1n) : out)),
+          ),
         }),
         [0],
       )?.code,
@@ -283,9 +287,7 @@ describe("the 24 attacks", () => {
     assert.equal(tried(setting, () => ({ outputs: other.outputs }), [1])?.code, "submission/nullifier-spent");
     const renamed = tried(
       setting,
-      ({ outputs: [nullifier = new Uint8Array(32)] }) => ({
-        outputs: [nullifier, ...other.outputs.slice(1)],
-      }),
+      (it) => ({ outputs: joined(split(other.outputs).with(0, outputAt(it.outputs, 0))) }),
       [1],
     );
     assert.equal(renamed?.code, "submission/data-tag-seen");

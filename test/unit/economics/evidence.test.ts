@@ -85,8 +85,8 @@ describe("evidence against a pod", () => {
       { epoch: Epoch(1) },
       { task: new Uint8Array(32) },
       { podId: new Uint8Array(32) },
-      { outputs: [] },
-      { outputs: lie.outputs.map(() => new Uint8Array(32).fill(255)) },
+      { outputs: new Uint8Array() },
+      { outputs: lie.outputs.map(() => 255) },
     ];
     for (const change of none)
       assert.equal(taken(accuse(genesis, submissionOf(chain, genesis.state, 0, 0, change))), 0);

@@ -7,6 +7,7 @@ import { SELECTOR, type Transaction } from "../../../consensus/types/transaction
 import { createAdmission } from "../../../node/admission.ts";
 import { createMempool } from "../../../node/mempool.ts";
 import { createWideChain, fieldBytes, genesisLink, sign, submissionOf } from "../../helpers/chain.ts";
+import { joined, split } from "../../helpers/outputs.ts";
 import { until } from "./samples.ts";
 
 const SLOTS = 64;
@@ -25,11 +26,15 @@ assert.equal(genesis.state.rounds.getReadonly(0).slots.length, SLOTS);
 /** A node's door whose verifier answers when the test says so. */
 function open() {
   const gates: ((answer: Fault | undefined) => void)[] = [];
-  const held = async (): Promise<(Fault | undefined)[]> => {
-    const { promise, resolve } = Promise.withResolvers<Fault | undefined>();
-    gates.push(resolve);
-    return [await promise];
-  };
+  // A gate for each that is asked about, together or not.
+  const held = (checks: readonly unknown[]): Promise<(Fault | undefined)[]> =>
+    Promise.all(
+      checks.map(() => {
+        const { promise, resolve } = Promise.withResolvers<Fault | undefined>();
+        gates.push(resolve);
+        return promise;
+      }),
+    );
   const admission = createAdmission({
     chain: {
       params: chain.params,
@@ -45,7 +50,7 @@ function open() {
     verification: {
       verifyTransaction: () => undefined,
       verifyPossession: () => undefined,
-      verifySigner: () => undefined,
+      verifySigners: () => [],
       verifyProofs: held,
       verifyEvidence: held,
     },
@@ -71,7 +76,7 @@ function variant(slot: number, n: number, task = 0): Submission {
   const { outputs } = submissionOf(chain, genesis.state, task, slot);
   const name = `${task}-${slot}-${n}`;
   return submissionOf(chain, genesis.state, task, slot, {
-    outputs: [fieldBytes(`nullifier ${name}`), fieldBytes(`tag ${name}`), ...outputs.slice(2)],
+    outputs: joined([fieldBytes(`nullifier ${name}`), fieldBytes(`tag ${name}`), ...split(outputs).slice(2)]),
   });
 }
 /** So many different ones from a slot on, four of each. */

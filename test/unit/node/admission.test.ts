@@ -21,6 +21,7 @@ import {
   toPlace,
   transferOf,
 } from "../../helpers/chain.ts";
+import { joined, split } from "../../helpers/outputs.ts";
 
 const chain = createChain();
 const genesis = genesisLink(chain);
@@ -54,8 +55,10 @@ function open(link: Link = genesis) {
           : fault("transaction/signature-invalid");
       },
       verifyPossession: () => undefined,
-      verifySigner: ({ ed25519: { publicKey, message, signature } }) =>
-        verifyEd25519(publicKey, message, signature) ? undefined : fault("submission/signature-invalid"),
+      verifySigners: (checks) =>
+        checks.map(({ ed25519: { publicKey, message, signature } }) =>
+          verifyEd25519(publicKey, message, signature) ? undefined : fault("submission/signature-invalid"),
+        ),
       verifyProofs: async (checks) => {
         log.push("proof");
         if (held) await new Promise<void>((resolve) => gates.push(resolve));
@@ -120,7 +123,7 @@ describe("a submission", () => {
     const cases: [Submission, string][] = [
       [submissionOf(chain, genesis.state, 0, 0, { task: fieldBytes("?") }), "submission/task-unknown"],
       [submissionOf(chain, genesis.state, 0, 0, { slot: 9 }), "submission/slot-unknown"],
-      [submissionOf(chain, genesis.state, 0, 0, { outputs: [] }), "submission/outputs-count"],
+      [submissionOf(chain, genesis.state, 0, 0, { outputs: new Uint8Array() }), "submission/outputs-count"],
       [
         submissionOf(chain, genesis.state, 0, 0, { inputsHash: fieldBytes("?") }),
         "submission/inputs-mismatch",
@@ -138,8 +141,9 @@ describe("a submission", () => {
   test("that competes with a pooled one is ignored without a look at its proof", async () => {
     const { admission, log } = open();
     await admission.admitSubmission(good);
-    const [, tag = to, ...gradient] = good.outputs;
-    const rival = submissionOf(chain, genesis.state, 0, 0, { outputs: [fieldBytes("n"), tag, ...gradient] });
+    const rival = submissionOf(chain, genesis.state, 0, 0, {
+      outputs: joined(split(good.outputs).with(0, fieldBytes("n"))),
+    });
     assert.equal(codeOf(await admission.admitSubmission(rival)), "ignore submission/slot-filled");
     assert.equal(log.filter((it) => it === "proof").length, 1);
   });
@@ -167,9 +171,8 @@ describe("a submission", () => {
   test("that loses the race for its slot while it is verified is ignored", async () => {
     const { admission, hold, release, mempool } = open();
     hold();
-    const [, , ...gradient] = good.outputs;
     const rival = submissionOf(chain, genesis.state, 0, 0, {
-      outputs: [fieldBytes("n"), fieldBytes("t"), ...gradient],
+      outputs: joined([fieldBytes("n"), fieldBytes("t"), ...split(good.outputs).slice(2)]),
     });
     const answers = [admission.admitSubmission(good), admission.admitSubmission(rival)];
     release();
@@ -180,7 +183,8 @@ describe("a submission", () => {
   /** Different ones of a pod for its slot, all well signed. */
   const variants = (count: number, slot = 0): Submission[] =>
     Array.from({ length: count }, (_, i) => {
-      const outputs = [fieldBytes(`n${slot}-${i}`), fieldBytes(`t${slot}-${i}`), ...good.outputs.slice(2)];
+      const names = [fieldBytes(`n${slot}-${i}`), fieldBytes(`t${slot}-${i}`)];
+      const outputs = joined([...names, ...split(good.outputs).slice(2)]);
       return submissionOf(chain, genesis.state, 0, slot, { outputs });
     });
 
@@ -248,7 +252,7 @@ describe("a submission", () => {
       verification: {
         verifyTransaction: () => undefined,
         verifyPossession: () => undefined,
-        verifySigner: () => undefined,
+        verifySigners: () => [],
         verifyProofs: () => Promise.reject(new Error("worker died")),
         verifyEvidence: () => Promise.reject(new Error("worker died")),
       },

@@ -1,7 +1,7 @@
 /** Bundles at the door: good ones are taken, who is wrong pays, and nobody is made to repeat, or to answer for, what others pack. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Fault, fault, type Verdict } from "../../../consensus/primitives/faults.ts";
+import { type Fault, fault } from "../../../consensus/primitives/faults.ts";
 import type { SubmissionChecks } from "../../../consensus/state/checks.ts";
 import type { Submission } from "../../../consensus/types/submission.ts";
 import { createAdmission } from "../../../node/admission.ts";
@@ -12,6 +12,7 @@ import { createGossipQueue } from "../../../node/network/gossip-queue.ts";
 import { BUNDLE_MAX } from "../../../node/network/topics.ts";
 import { createRelayLimits } from "../../../node/relay-limits.ts";
 import { createWideChain, fieldBytes, genesisLink, submissionOf } from "../../helpers/chain.ts";
+import { joined, split } from "../../helpers/outputs.ts";
 import { until } from "./samples.ts";
 
 const chain = createWideChain();
@@ -24,7 +25,7 @@ const goods = (count: number, from = 0): Submission[] =>
 /** Its pod has signed it, and its proof is false. */
 const lie = (at: number): Submission =>
   submissionOf(chain, state, at >> 6, at & 63, {
-    outputs: [fieldBytes(`lie ${at}`), fieldBytes("t"), ...good(at).outputs.slice(2)],
+    outputs: joined([fieldBytes(`lie ${at}`), fieldBytes("t"), ...split(good(at).outputs).slice(2)]),
     proof: new Uint8Array(128).fill(0xee),
   });
 const slotsOf = (bundle: readonly Submission[]): number[] => bundle.map(({ slot }) => slot);
@@ -41,7 +42,8 @@ function node() {
   const limits = createRelayLimits({ network: { blame: () => void counts.blamed++ }, nowMs: () => 0 });
   const verifyProofs = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
     counts.proofs += checks.length;
-    if (held.isHeld) await new Promise<void>((resolve) => void gates.push(resolve));
+    if (held.isHeld)
+      await Promise.all(checks.map(() => new Promise<void>((resolve) => void gates.push(resolve))));
     if (held.isBroken) throw new Error("worker died");
     return checks.map(({ proof }) =>
       proof.proof[0] === 0xee ? fault("submission/proof-invalid") : undefined,
@@ -50,7 +52,7 @@ function node() {
   const bundles = createBundles({
     mempool,
     network: { publish: ({ topic, value }) => topic === "submissions" && published.push(value) },
-    admit: (submission, from): Promise<Verdict> => admission.admitSubmission(submission, from),
+    admit: (bundle, from) => admission.admitBundle(bundle, from),
   });
   const admission = createAdmission({
     chain: { params: chain.params, chain: chain.chain, tip: () => ({ ...TIP, receipt: RECEIPT }) },
@@ -58,7 +60,7 @@ function node() {
     verification: {
       verifyTransaction: () => undefined,
       verifyPossession: () => undefined,
-      verifySigner: () => undefined,
+      verifySigners: () => [],
       verifyProofs,
       verifyEvidence: async () => [],
     },
@@ -144,7 +146,7 @@ test("late, repeated, without a place or for a filled slot: nobody is charged, e
   await b.bundles.judge([good(5)], "a");
   const late = submissionOf(chain, state, 0, 6, { epoch: (state.epoch + 1) as typeof state.epoch });
   const rival = submissionOf(chain, state, 0, 5, {
-    outputs: [fieldBytes("n"), fieldBytes("t"), ...good(5).outputs.slice(2)],
+    outputs: joined([fieldBytes("n"), fieldBytes("t"), ...split(good(5).outputs).slice(2)]),
   });
   const verdict = await b.bundles.judge([late, rival, good(7)], "honest");
   assert.equal(brief(verdict), "ignore submission/epoch-mismatch, 2 of no use");

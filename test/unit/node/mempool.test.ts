@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { toHex } from "../../../consensus/primitives/bytes.ts";
+import { nullifierOf } from "../../../consensus/types/submission.ts";
 import { addressOf, transactionId } from "../../../consensus/types/transaction.ts";
 import { createMempool } from "../../../node/mempool.ts";
 import {
@@ -17,6 +18,7 @@ import {
   toPlace,
   transferOf,
 } from "../../helpers/chain.ts";
+import { joined, split } from "../../helpers/outputs.ts";
 
 const chain = createChain();
 const genesis = genesisLink(chain);
@@ -76,8 +78,8 @@ describe("bounds", () => {
   test("hold for all submissions", () => {
     const pool = create();
     const one = submissionOf(chain, state, 0, 0);
-    for (let i = 0; i < 4_096; i++) pool.addSubmission({ ...one, outputs: [fieldBytes(String(i))] });
-    assert.equal(pool.addSubmission({ ...one, outputs: [fieldBytes("more")] })?.code, "rpc/busy");
+    for (let i = 0; i < 4_096; i++) pool.addSubmission({ ...one, outputs: fieldBytes(String(i)) });
+    assert.equal(pool.addSubmission({ ...one, outputs: fieldBytes("more") })?.code, "rpc/busy");
     assert.equal(pool.counts().submissions, 4_096);
   });
 
@@ -93,13 +95,15 @@ describe("a pooled submission", () => {
   const pool = create();
   const one = submissionOf(chain, state, 0, 0);
   pool.addSubmission(one);
-  const [nullifier = to, tag = to, ...gradient] = one.outputs;
+  const [nullifier = to, tag = to, ...gradient] = split(one.outputs);
 
   test("forbids another of its nullifier or its slot, not of its data: the state knows whose that is", () => {
     assert.equal(pool.conflict(one)?.code, "submission/nullifier-spent");
-    const other = submissionOf(chain, state, 0, 1, { outputs: [fieldBytes("n"), tag, ...gradient] });
+    const other = submissionOf(chain, state, 0, 1, {
+      outputs: joined([fieldBytes("n"), tag, ...gradient]),
+    });
     assert.equal(pool.conflict(other), undefined);
-    const slot = { ...one, outputs: [fieldBytes("n"), fieldBytes("t"), ...gradient] };
+    const slot = { ...one, outputs: joined([fieldBytes("n"), fieldBytes("t"), ...gradient]) };
     assert.equal(pool.conflict(slot)?.code, "submission/slot-filled");
     assert.equal(pool.conflict({ ...slot, task: nullifier }), undefined);
     assert.equal(pool.conflict(submissionOf(chain, state, 0, 1)), undefined);
@@ -138,7 +142,7 @@ describe("a final block", () => {
     const before = toPlace(chain, genesis, CLOSE - 1);
     assert.deepEqual(pool.onFinalized(before.state, none).submissions, []);
     const close = nextBlock(chain, before);
-    assert.deepEqual(pool.onFinalized(close.state, none).submissions, [toHex(one.outputs[0] ?? to)]);
+    assert.deepEqual(pool.onFinalized(close.state, none).submissions, [toHex(nullifierOf(one))]);
     assert.equal(pool.counts().submissions, 1);
     const next = toPlace(chain, close, EPOCH);
     assert.deepEqual(pool.onFinalized(next.state, none).submissions, []);

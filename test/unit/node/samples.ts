@@ -10,6 +10,7 @@ import type { Certificate } from "../../../consensus/types/certificate.ts";
 import type { Submission } from "../../../consensus/types/submission.ts";
 import type { Transaction } from "../../../consensus/types/transaction.ts";
 import { nullifySubject, type Subject, type Vote, VoteKind } from "../../../consensus/types/vote.ts";
+import { joined } from "../../helpers/outputs.ts";
 
 export const CHAIN = new Uint8Array(32).fill(7);
 
@@ -55,7 +56,7 @@ export function submission(slot: number): Submission {
     slot,
     podId: bytes(32, 2),
     inputsHash: bytes(32, 3),
-    outputs: [bytes(32, 4), bytes(32, 5)],
+    outputs: joined([bytes(32, 4), bytes(32, 5)]),
     proof: bytes(128, 6),
     signature: bytes(64, 7),
   };

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import type { VerificationKey } from "../../../circuits/verification-key.ts";
 import { toHex } from "../../../consensus/primitives/bytes.ts";
 import type { SubmissionChecks } from "../../../consensus/state/checks.ts";
+import { fieldToBytes } from "../../../consensus/types/submission.ts";
 import { createSignatureVerifier } from "../../../node/ed25519/verifier.ts";
 import { devKey, signEd25519 } from "../../../node/keys.ts";
 import { createVerification } from "../../../node/verification.ts";
@@ -20,7 +21,12 @@ function checkOf(fill: number, change: Partial<SubmissionChecks["ed25519"]> = {}
   return {
     contentRoot: createHash("sha256").update(id).update(ed25519.signature).digest(),
     ed25519,
-    proof: { vkHash: VK_HASH, publicSignals: bytes(32, fill), proof: bytes(128, fill) },
+    proof: {
+      vkHash: VK_HASH,
+      outputs: fieldToBytes(BigInt(fill)),
+      inputs: new Uint8Array(),
+      proof: bytes(128, fill),
+    },
   };
 }
 
@@ -85,7 +91,10 @@ test("another signature under the same submission is not known by the one under 
   void verification.verifyProofs([checkOf(1)]);
   const forged = checkOf(1, { signature: bytes(64, 3) });
   assert.equal((await block([forged]))?.code, "block/submission");
-  assert.equal(verification.verifySigner(forged)?.code, "submission/signature-invalid");
+  assert.deepEqual(
+    verification.verifySigners([checkOf(1), forged, checkOf(2)]).map((it) => it?.code),
+    [undefined, "submission/signature-invalid", undefined],
+  );
   assert.equal(asked.length, 1);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FaultError } from "../../../consensus/primitives/faults.ts";
-import { bytesToField, inputsHashOf, submissionRoot } from "../../../consensus/types/submission.ts";
+import { fieldsOf, inputsHashOf, submissionRoot } from "../../../consensus/types/submission.ts";
 import { outputsCount } from "../../../consensus/work/gradient.ts";
 import { verifyEd25519 } from "../../../node/keys.ts";
 import { chainTag } from "../../../pod/account.ts";
@@ -14,7 +14,7 @@ const coded = (code: string) => (error: unknown) => error instanceof FaultError 
 test("a submission carries the outputs, and the hash of inputs that the node rebuilds too", () => {
   const publicSignals = honestSignals();
   const submission = buildSubmission(drawn, { proof, publicSignals });
-  assert.deepEqual(submission.outputs.map(bytesToField), publicSignals.slice(0, outputsCount(SHAPE)));
+  assert.deepEqual(fieldsOf(submission.outputs), publicSignals.slice(0, outputsCount(SHAPE)));
   assert.deepEqual(
     submission.inputsHash,
     inputsHashOf(drawn.vkHash, publicSignals.slice(outputsCount(SHAPE))),

@@ -14,10 +14,11 @@ import {
   compareBytes,
   equalBytes,
   fromHex,
+  nameOf,
   toHex,
 } from "../../../consensus/primitives/bytes.ts";
 import { FaultError } from "../../../consensus/primitives/faults.ts";
-import { createDraw, drawWithout, hash } from "../../../consensus/primitives/hash.ts";
+import { createDraw, drawWithout, hash, hashAfter } from "../../../consensus/primitives/hash.ts";
 import {
   merkleBranch,
   merkleLevels,
@@ -85,6 +86,24 @@ describe("bytes", () => {
     fc.assert(fc.property(fc.uint8Array(), (it) => assert.deepEqual(fromHex(toHex(it)), it)));
   });
 
+  test("have a name that no other 32 bytes have, and that their places and memory don't matter to", () => {
+    const names = new Set<string>();
+    const zero = new Uint8Array(32);
+    names.add(nameOf(zero));
+    // Each byte and each bit of it counts.
+    for (let bit = 0; bit < 256; bit++) names.add(nameOf(zero.with(bit >> 3, 1 << (bit & 7))));
+    assert.equal(names.size, 257);
+    const thirtyTwo = fc.uint8Array({ minLength: 32, maxLength: 32 });
+    fc.assert(
+      fc.property(thirtyTwo, thirtyTwo, (a, b) => {
+        assert.equal(nameOf(a) === nameOf(b), equalBytes(a, b));
+        assert.equal(nameOf(Uint8Array.from([7, ...a, 9]).subarray(1, 33)), nameOf(a));
+        assert.equal(equalBytes(a, a.slice()), true);
+      }),
+    );
+    assert.equal(nameOf(Uint8Array.of(1, 2)), "0x0102");
+  });
+
   test("are ordered like hex and turned into numbers and back", () => {
     fc.assert(
       fc.property(fc.uint8Array(), fc.uint8Array(), (a, b) => {
@@ -141,6 +160,23 @@ describe("a draw", () => {
       createDraw("draw-batch", seed).below(2 ** 32),
     );
     assert.notDeepEqual(hash("task", seed), hash("vote", seed));
+  });
+
+  test("of what many messages begin with is the hash of the whole, whatever came before", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 3 }),
+        fc.array(fc.uint8Array({ maxLength: 200 }), { minLength: 1, maxLength: 4 }),
+        (first, lasts) => {
+          const hashOf = hashAfter("inputs", ...first);
+          const digests = lasts.map((last) => hashOf(last));
+          assert.deepEqual(
+            digests,
+            lasts.map((last) => hash("inputs", ...first, last)),
+          );
+        },
+      ),
+    );
   });
 });
 

@@ -126,7 +126,11 @@ describe("applyBlock", () => {
     const [one] = block.body.submissions;
     assert.ok(one !== undefined);
     assertFault(parent, withBody({ submissions: [one, one] }), "block/submission");
-    assertFault(parent, withBody({ submissions: [{ ...one, outputs: [] }] }), "block/submission");
+    assertFault(
+      parent,
+      withBody({ submissions: [{ ...one, outputs: new Uint8Array() }] }),
+      "block/submission",
+    );
     assertFault(parent, withBody({ submissions: [{ ...one, slot: 65_535 }] }), "block/submission");
   });
 
@@ -307,10 +311,8 @@ describe("collectChecks", () => {
     const [check] = checksOf(block).submissions;
     const [submission] = block.body.submissions;
     assert.ok(check !== undefined && submission !== undefined);
-    assert.equal(check.proof.publicSignals.length, 32 * (2 + 3 + 5 + 3));
-    assert.ok(
-      equalBytes(check.proof.publicSignals.subarray(0, 32), submission.outputs[0] ?? new Uint8Array()),
-    );
+    assert.ok(equalBytes(check.proof.outputs, submission.outputs));
+    assert.equal(check.proof.inputs.length, 32 * (5 + 3));
     assert.ok(equalBytes(check.proof.proof, submission.proof));
     assert.ok(equalBytes(check.proof.vkHash, parent.state.tasks.getReadonly(0).vkHash));
   });
@@ -323,16 +325,16 @@ describe("collectChecks", () => {
       submission,
       { ...submission, signature: other(submission.signature) },
       { ...submission, proof: other(submission.proof) },
-      { ...submission, outputs: submission.outputs.map((it, i) => (i === 3 ? other(it) : it)) },
+      { ...submission, outputs: other(submission.outputs) },
     ].map((it) => {
       const statement = {
         shape: shapeOf("gradient-4x2"),
         vkHash: new Uint8Array(32),
-        inputs: [],
-        inputBytes: new Uint8Array(),
+        inputs: new Uint8Array(),
         inputsHash: new Uint8Array(32),
       };
-      const accepted = { publicKey: new Uint8Array(32), statement, publicSignals: new Uint8Array() };
+      const slot = parent.state.rounds.getReadonly(0).slots.getReadonly(0);
+      const accepted = { slot, statement };
       return toHex(submissionChecks(parent.state.chain, it, accepted).contentRoot);
     });
     assert.equal(new Set(names).size, names.length);

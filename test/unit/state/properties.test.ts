@@ -35,6 +35,7 @@ import {
   sumAccounts,
   toPlace,
 } from "../../helpers/chain.ts";
+import { joined } from "../../helpers/outputs.ts";
 import { contextAt } from "../../helpers/refusals.ts";
 
 const chain = createChain({ tasks: 2 });
@@ -227,7 +228,7 @@ describe("the transition is total:", () => {
       slot: fc.oneof(fc.integer({ min: 0, max: 4 }), fc.integer({ min: 0, max: 65_535 })),
       podId,
       inputsHash: bytes32,
-      outputs: fc.array(nines, { maxLength: 8 }),
+      outputs: fc.array(nines, { maxLength: 8 }).map(joined),
     },
     { requiredKeys: [] },
   );
@@ -311,7 +312,7 @@ describe("the order", () => {
     const state = fork(genesis.state);
     for (const it of transactions) assert.equal(applyTransaction(state, it, contextAt(chain, 1)), undefined);
     for (const it of order) {
-      const proposer = ValidatorIndex((it.outputs[0]?.[0] ?? 0) % 4);
+      const proposer = ValidatorIndex((it.outputs[0] ?? 0) % 4);
       assert.ok(!("code" in applySubmission(state, it, { ...contextAt(chain, 1), proposer })));
     }
     closeSubmissions(state, chain.params);

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Epoch } from "../../../consensus/primitives/units.ts";
 import { applySubmission, checkSubmission } from "../../../consensus/state/apply-submission.ts";
-import { inheritMemo, taskPlaceOf } from "../../../consensus/state/rounds-memo.ts";
-import { fork, type State, StateType } from "../../../consensus/state/state.ts";
+import { askedRound, inheritMemo } from "../../../consensus/state/rounds-memo.ts";
+import { fork, RoundType, type State, StateType } from "../../../consensus/state/state.ts";
 import type { Submission } from "../../../consensus/types/submission.ts";
 import {
   CLOSE,
@@ -16,6 +16,7 @@ import {
   submissionOf,
   submissionsOf,
 } from "../../helpers/chain.ts";
+import { joined, split } from "../../helpers/outputs.ts";
 import { contextAt } from "../../helpers/refusals.ts";
 
 const chain = createChain({ tasks: 2 });
@@ -72,8 +73,13 @@ test("what a state remembers and what is read from it afresh agree after each su
   const all = submissionsOf(chain, state);
   const copies = all.flatMap((it) => [
     it,
-    { ...it, outputs: it.outputs.with(0, fieldBytes("other nullifier")) },
-    { ...it, outputs: it.outputs.with(0, fieldBytes("other nullifier")).with(1, fieldBytes("other tag")) },
+    { ...it, outputs: joined(split(it.outputs).with(0, fieldBytes("other nullifier"))) },
+    {
+      ...it,
+      outputs: joined(
+        split(it.outputs).with(0, fieldBytes("other nullifier")).with(1, fieldBytes("other tag")),
+      ),
+    },
     { ...it, inputsHash: fieldBytes("other inputs") },
   ]);
   const at = child(state);
@@ -110,15 +116,19 @@ test("with a new epoch every slot asks something else, on the state that turned 
   }
 });
 
-test("a task is found where it is, also after its place has another", () => {
-  const at = child(state);
+test("a task without drawn slots is found where it is, also after its place has another", () => {
+  const at = fresh(state);
+  const placeOf = (id: Uint8Array): number | undefined => askedRound(at, id)?.taskIndex;
   const [a, b] = [0, 1].map((i) => at.tasks.getReadonly(i).id);
   assert.ok(a !== undefined && b !== undefined);
-  assert.deepEqual([taskPlaceOf(at, a), taskPlaceOf(at, b), taskPlaceOf(at, fieldBytes("?"))], [0, 1, -1]);
+  at.rounds.set(0, RoundType.defaultViewDU());
+  at.commit();
+  assert.deepEqual([placeOf(a), placeOf(b), placeOf(fieldBytes("?"))], [0, 1, undefined]);
   at.tasks.get(0).id = fieldBytes("another");
   at.commit();
-  assert.deepEqual([taskPlaceOf(at, a), taskPlaceOf(at, b)], [-1, 1]);
-  assert.equal(taskPlaceOf(at, fieldBytes("another")), 0);
+  assert.deepEqual([placeOf(a), placeOf(b)], [undefined, 1]);
+  assert.equal(placeOf(fieldBytes("another")), 0);
+  assert.equal(askedRound(at, fieldBytes("another"))?.slots, 0);
 });
 
 test("what a fork adds is not on its parent, nor what the parent adds on the fork", () => {

@@ -5,9 +5,10 @@ import { Epoch } from "../../../consensus/primitives/units.ts";
 import { applySubmission } from "../../../consensus/state/apply-submission.ts";
 import { getDataset } from "../../../consensus/state/maps.ts";
 import { fork } from "../../../consensus/state/state.ts";
-import { fieldToBytes, type Submission } from "../../../consensus/types/submission.ts";
+import { fieldToBytes, nullifierOf, type Submission } from "../../../consensus/types/submission.ts";
 import { FIELD_ORDER } from "../../../consensus/work/gradient.ts";
 import { CLOSE, createChain, fieldBytes, submissionOf } from "../../helpers/chain.ts";
+import { joined, split } from "../../helpers/outputs.ts";
 import { assertSubmissionRefused, contextAt } from "../../helpers/refusals.ts";
 
 const chain = createChain({ tasks: 2 });
@@ -16,7 +17,7 @@ const good = submissionOf(chain, state, 0, 0);
 const changed = (change: Partial<Submission>, slot = 0): Submission =>
   submissionOf(chain, state, 0, slot, change);
 const output = (index: number, value: Uint8Array): Submission =>
-  changed({ outputs: good.outputs.map((it, i) => (i === index ? value : it)) });
+  changed({ outputs: joined(split(good.outputs).with(index, value)) });
 
 const one = fork(state);
 const taken = applySubmission(one, good, contextAt(chain, 1));
@@ -28,7 +29,7 @@ describe("a submission", () => {
     const round = one.rounds.getReadonly(0);
     const slot = round.slots.getReadonly(0);
     assert.equal(round.contributions.length, 1);
-    assert.deepEqual(round.contributions.getReadonly(0).nullifier, good.outputs[0]);
+    assert.deepEqual(round.contributions.getReadonly(0).nullifier, nullifierOf(good));
     assert.equal(getDataset(one, slot.dataRoot)?.uses[slot.batchIndex], 1);
     assert.equal(getDataset(state, slot.dataRoot)?.uses[slot.batchIndex], 0);
   });
@@ -60,21 +61,21 @@ describe("a submission", () => {
   });
 
   test("has every output of its circuit, each canonical and in the circuit's range", () => {
-    assertSubmissionRefused(chain, state, changed({ outputs: [] }), "submission/outputs-count");
+    assertSubmissionRefused(chain, state, changed({ outputs: new Uint8Array() }), "submission/outputs-count");
     assertSubmissionRefused(
       chain,
       state,
-      changed({ outputs: good.outputs.slice(1) }),
+      changed({ outputs: good.outputs.slice(32) }),
       "submission/outputs-count",
     );
     assertSubmissionRefused(
       chain,
       state,
-      changed({ outputs: [...good.outputs, fieldToBytes(0n)] }),
+      changed({ outputs: joined([good.outputs, fieldToBytes(0n)]) }),
       "submission/outputs-count",
     );
     const ones = new Uint8Array(32).fill(255);
-    for (const index of good.outputs.keys()) {
+    for (const index of split(good.outputs).keys()) {
       for (const alias of [fieldToBytes(FIELD_ORDER), ones]) {
         assertSubmissionRefused(chain, state, output(index, alias), "submission/signal-out-of-field");
       }
@@ -94,12 +95,16 @@ describe("a submission", () => {
   test("is refused the second time, whatever is changed about it", () => {
     assertSubmissionRefused(chain, one, good, "submission/nullifier-spent");
     const other = submissionOf(chain, state, 0, 1);
-    const [nullifier = fieldBytes("?"), tag = fieldBytes("?"), ...gradient] = good.outputs;
-    const same = submissionOf(chain, state, 0, 1, { outputs: [fieldBytes("n"), tag, ...gradient] });
+    const [nullifier = fieldBytes("?"), tag = fieldBytes("?"), ...gradient] = split(good.outputs);
+    const same = submissionOf(chain, state, 0, 1, {
+      outputs: joined([fieldBytes("n"), tag, ...gradient]),
+    });
     assertSubmissionRefused(chain, one, same, "submission/data-tag-seen");
-    const spent = submissionOf(chain, state, 0, 1, { outputs: [nullifier, ...other.outputs.slice(1)] });
+    const spent = submissionOf(chain, state, 0, 1, {
+      outputs: joined(split(other.outputs).with(0, nullifier)),
+    });
     assertSubmissionRefused(chain, one, spent, "submission/nullifier-spent");
-    const again = changed({ outputs: [fieldBytes("n"), fieldBytes("t"), ...gradient] });
+    const again = changed({ outputs: joined([fieldBytes("n"), fieldBytes("t"), ...gradient]) });
     assertSubmissionRefused(chain, one, again, "submission/slot-filled");
   });
 

@@ -216,7 +216,7 @@ describe("below a finalization", () => {
   });
 
   test("a submission is shown to be in a final block, at its place only", () => {
-    const included = [submission(0), { ...submission(1), outputs: [new Uint8Array(32).fill(9)] }];
+    const included = [submission(0), { ...submission(1), outputs: new Uint8Array(32).fill(9) }];
     const body = { ...upper.body, submissions: included };
     const header = { ...upper.header, bodyRoot: bodyRoot(body) };
     const certified = finalized(two, { header, body }, FOUR);
