@@ -134,6 +134,8 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     fallbackToFloodsub: false,
     // Own messages go to every peer at once: one hop among validators that know each other.
     floodPublish: true,
+    // Encoded once for all of them; what else is to be said goes with the heartbeat.
+    batchPublish: true,
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
     tagMeshPeers: false,
@@ -171,8 +173,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     news.add("", 1);
     traffic.messages += 1;
     const topic = topicOf(chainId, msg.topic);
-    // Copied: it is a slice of a chunk, whose memory a pooled object would hold.
-    const message = topic === undefined ? undefined : decodeGossip(topic, new Uint8Array(msg.data));
+    const message = topic === undefined ? undefined : decodeGossip(topic, msg.data);
     if (topic === undefined || message === undefined) {
       report("reject");
       onMalformed(peerId, topic === undefined ? "block/malformed" : TOPICS[topic].malformed);

@@ -140,6 +140,8 @@ async function runRpc(): Promise<void> {
   tell({ kind: "ready", address: await server.start() });
 }
 
+// A signal alone would end it before its profile is written.
+process.once("SIGTERM", () => process.exit(0));
 const [role, label = "", ...peers] = process.argv.slice(2);
 if (process.send !== undefined) {
   invariant(role === "network" || role === "rpc", "a role of this process");
