@@ -18,7 +18,8 @@ export function gatherSends(stream: Sender, onRefused: (error: unknown) => void)
   let waitingBytes = 0;
   const flush = (): void => {
     if (waiting.length === 0) return;
-    const piece = concatBytes(...waiting);
+    const [first] = waiting;
+    const piece = waiting.length === 1 && first !== undefined ? first : concatBytes(...waiting);
     waiting = [];
     waitingBytes = 0;
     try {

@@ -98,6 +98,8 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
   const timers = new Set<NodeJS.Timeout>();
   const queue = createGossipQueue();
   const counts = { unheard: 0, late: 0 };
+  /** Of peers: new messages, all messages, and bytes of all kinds. */
+  const traffic = { messages: 0, copies: 0, bytes: 0 };
   /** Own messages are never refused for want of room. */
   const own = new WeakSet<Uint8Array>();
   let stopped = true;
@@ -106,6 +108,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     registrar: host.registrar,
     connectionsTo,
     mayReceive(peerId, length) {
+      traffic.bytes += length;
       const isUnheard = router.getScore(peerId) < SCORE_THRESHOLDS.graylistThreshold;
       const cost = isUnheard ? length * UNHEARD_COST : length;
       const isTooMuch = bytes.level(peerId) + cost > BYTES_AT_ONCE;
@@ -121,6 +124,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     allowedTopics: TOPIC_NAMES.map((topic) => topicId(chainId, topic)),
     asyncValidation: true,
     msgIdFn: ({ topic, data }) => {
+      if (!own.has(data)) traffic.copies += 1;
       if (news.level("") >= NEW_AT_ONCE && !own.has(data)) {
         counts.unheard += 1;
         throw new Error("too many new messages");
@@ -130,6 +134,8 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     fallbackToFloodsub: false,
     // Own messages go to every peer at once: one hop among validators that know each other.
     floodPublish: true,
+    // Encoded once for all of them; what else is to be said goes with the heartbeat.
+    batchPublish: true,
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
     tagMeshPeers: false,
@@ -165,9 +171,9 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     const report = (kind: Verdict["kind"]): void =>
       router.reportMessageValidationResult(msgId, peerId, RESULT[kind]);
     news.add("", 1);
+    traffic.messages += 1;
     const topic = topicOf(chainId, msg.topic);
-    // Copied: it is a slice of a chunk, whose memory a pooled object would hold.
-    const message = topic === undefined ? undefined : decodeGossip(topic, new Uint8Array(msg.data));
+    const message = topic === undefined ? undefined : decodeGossip(topic, msg.data);
     if (topic === undefined || message === undefined) {
       report("reject");
       onMalformed(peerId, topic === undefined ? "block/malformed" : TOPICS[topic].malformed);
@@ -250,5 +256,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     score: (peerId: string): number => router.getScore(peerId),
     /** Messages without a verdict now; how many were not looked at, and how many were judged too late, since the start. */
     counts: () => ({ undecided: queue.size(), ...counts }),
+    /** New messages, copies of them that came too, and bytes of all kinds, since the start. */
+    traffic: () => ({ ...traffic, copies: traffic.copies - traffic.messages }),
   };
 }

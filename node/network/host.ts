@@ -5,7 +5,6 @@
 
 import type { GossipSubComponents } from "@libp2p/gossipsub";
 import type { Connection, Libp2p, PeerId, PrivateKey } from "@libp2p/interface";
-import { noise } from "@libp2p/noise";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { tcp } from "@libp2p/tcp";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
@@ -13,6 +12,7 @@ import { createLibp2p } from "libp2p";
 import { FaultError } from "../../consensus/primitives/faults.ts";
 import type { Log } from "../log.ts";
 import { quietYamux } from "./muxer.ts";
+import { quietNoise } from "./secure.ts";
 
 const CONNECTIONS_MAX = 512;
 /** Peers given in the configuration are pruned last. Not libp2p's "keep-alive", whose own queue would dial from both sides. */
@@ -44,7 +44,7 @@ export async function createHost({ listen, privateKey, isRefused }: HostOptions)
     privateKey,
     addresses: { listen: [listen] },
     transports: [tcp({ backlog: 512 })],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [quietNoise()],
     streamMuxers: [quietYamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX } })],
     connectionManager: {
       maxConnections: CONNECTIONS_MAX,

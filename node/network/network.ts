@@ -326,6 +326,7 @@ export async function createNetwork(options: NetworkOptions, components: Network
     blame: peers.cutOff,
     /** Gossip of all peers: what is undecided, and what was not looked at or judged too late since the start. */
     gossip: gossip.counts,
+    traffic: gossip.traffic,
     /** Connected peers. */
     peers: (): PeerStatus[] =>
       peers.all().map(({ id, info, channels }) => ({

@@ -105,7 +105,7 @@ export const topicOf = (chainId: string, id: string): Topic | undefined =>
 export const encodeGossip = ({ topic, value }: GossipMessage): Uint8Array =>
   (TOPICS[topic].type as Codec).serialize(value);
 
-/** Undefined if it is too large, not the topic's one encoding, or no bundle. */
+/** Undefined if it is too large, not the topic's one encoding, or no bundle. Holds none of the memory of what is given. */
 export function decodeGossip(topic: Topic, bytes: Uint8Array): GossipMessage | undefined {
   const { type, bytesMax, isWellFormed = () => true } = TOPICS[topic];
   if (bytes.length > bytesMax) return undefined;

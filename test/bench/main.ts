@@ -19,6 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   sync: () => import("./sync.ts"),
   finality: () => import("./finality.ts"),
   blocks: () => import("./blocks.ts"),
+  gossip: () => import("./gossip.ts"),
   throughput: () => import("./throughput.ts"),
   memory: () => import("./memory.ts"),
 };

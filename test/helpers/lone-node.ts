@@ -122,6 +122,7 @@ export async function startLone(
     },
     askPool: () => Promise.reject(new Error("nobody is there")),
     gossip: () => ({ undecided: 0, unheard: 0, late: 0 }),
+    traffic: () => ({ messages: 0, copies: 0, bytes: 0 }),
     request: () => Promise.reject(new Error("nobody is there")),
     blame: () => undefined,
     peers: () => [],
