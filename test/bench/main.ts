@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   setup: () => import("./setup.ts"),
   transition: () => import("./transition.ts"),
   settle: () => import("./settle.ts"),
+  execution: () => import("./execution.ts"),
   sync: () => import("./sync.ts"),
   finality: () => import("./finality.ts"),
   blocks: () => import("./blocks.ts"),
