@@ -34,6 +34,8 @@ import type { Verification } from "./verification.ts";
 /** Blocks above the finalized tip that are kept, and blocks that may wait for a parent or for their time. */
 const TREE_MAX = 256;
 const WAITING_MAX = 256;
+/** Newest final headers: a proposer asks for its block's ancestor a few heights below. */
+const HEADERS_MAX = 16;
 /** How long to wait before asking again when the machine itself failed, not the block. */
 const RETRY_MS = 250;
 
@@ -67,6 +69,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
   const tree = new Map<string, Executed>();
   /** Blocks whose parent is not executed here yet, by the parent's hash. */
   const orphans = new Map<string, Map<string, Block>>();
+  const headers = new Map<string, Header>();
   const timers = new Set<NodeJS.Timeout>();
   const inHand = new Map<string, Promise<CheckVerdict>>();
   /** Why the newest blocks were refused, for people. */
@@ -210,6 +213,10 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     invariant(newest !== undefined, "a finalization finalizes something");
     await store.write(ops);
     final = newest;
+    for (const { hash, block } of path) {
+      if (headers.size >= HEADERS_MAX) headers.delete(headers.keys().next().value ?? "");
+      if (block !== undefined) headers.set(toHex(hash), block.header);
+    }
     // Catch-up may stop below the block that the certificate names: then the tip has none of its own.
     finalCertificate = equalBytes(certificate.subject.blockHash, newest.hash) ? certificate : undefined;
     finalView = headOf(newest, certificate).view;
@@ -258,12 +265,15 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     pending: (): Executed[] => [...tree.values()],
     /** Header of an ancestor, `distance` below a block. */
     ancestor(from: Executed, distance: number): Header | undefined {
-      let at: Block | undefined = from.block;
+      let at: Header | undefined = from.block?.header;
       for (let i = 0; i < distance && at !== undefined; i++) {
-        const { parentHash } = at.header;
-        at = find(parentHash)?.block ?? store.blockByHash(parentHash);
+        const { parentHash } = at;
+        at =
+          find(parentHash)?.block?.header ??
+          headers.get(toHex(parentHash)) ??
+          store.blockByHash(parentHash)?.header;
       }
-      return at?.header;
+      return at;
     },
     /**
      * "missing" means that an ancestor is not here: the node must catch up. What is to be written `also`
