@@ -10,9 +10,8 @@ import type { Submission } from "../types/submission.ts";
 import type { Context } from "./context.ts";
 import { hasBetterRight } from "./copies.ts";
 import { outputsOf, type SlotStatement } from "./inputs.ts";
-import { getDataset, putDataset } from "./maps.ts";
 import { askedSlot, noteUsed, taskPlaceOf, usedIn } from "./rounds-memo.ts";
-import { ContributionType, type State, toInt64 } from "./state.ts";
+import { type Contribution, ContributionType, gradientBytes, type State, writeGradient } from "./state.ts";
 
 export type AcceptedSubmission = {
   readonly taskIndex: number;
@@ -74,25 +73,22 @@ export function applySubmission(
   const accepted = checkSubmission(state, submission, context);
   if ("code" in accepted) return accepted;
   const { taskIndex } = accepted;
-  const [nullifier = ZERO32, dataTag = ZERO32] = submission.outputs;
-  const { slot } = submission;
-  const { dataRoot, batchIndex } = askedSlot(state, submission.task, taskIndex, slot).slot;
-  state.rounds.get(taskIndex).contributions.push(
-    ContributionType.toViewDU({
-      slot,
-      proposer: context.proposer,
-      nullifier,
-      dataTag,
-      gradient: accepted.gradient.map((value) => toInt64(BigInt(value))),
-    }),
-  );
-  noteUsed(state, taskIndex, { nullifier, dataTag, slot });
-  // The privacy budget counts releases of a batch, so it is spent here and not at the draw.
-  const dataset = getDataset(state, dataRoot);
-  if (dataset !== undefined) {
-    const uses = dataset.uses.slice();
-    uses[batchIndex] = Math.min(255, (uses[batchIndex] ?? 0) + 1);
-    putDataset(state, { ...dataset, uses });
-  }
+  const contribution = contributionOf(submission, accepted.gradient, context);
+  state.rounds.get(taskIndex).contributions.push(ContributionType.toViewDU(contribution));
+  noteUsed(state, taskIndex, contribution);
   return accepted;
+}
+
+/** Bytes of its own: the state keeps it for an epoch, and a submission's are a part of what came with it. */
+function contributionOf(
+  { slot, outputs: [nullifier = ZERO32, dataTag = ZERO32] }: Submission,
+  values: readonly number[],
+  { proposer }: Context,
+): Contribution {
+  const bytes = new Uint8Array(64 + gradientBytes(values.length));
+  bytes.set(nullifier, 0);
+  bytes.set(dataTag, 32);
+  const gradient = bytes.subarray(64);
+  writeGradient(values, gradient);
+  return { slot, proposer, nullifier: bytes.subarray(0, 32), dataTag: bytes.subarray(32, 64), gradient };
 }

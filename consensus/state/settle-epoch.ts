@@ -14,7 +14,7 @@ import { shapeOf } from "../work/gradient.ts";
 import { type Fate, type ScoreInput, scoreRound } from "../work/score.ts";
 import type { Context, Scorer } from "./context.ts";
 import { copiesAmong } from "./copies.ts";
-import { givenNothing, openRound, taskOpen } from "./draws.ts";
+import { givenNothing, openRound, taskOpen, useSteps } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
 import { issuanceConstants, settlePublicLane } from "./issuance.ts";
 import { credit, getAccount, getPod, putAccount, putPod } from "./maps.ts";
@@ -24,7 +24,7 @@ import { keepRounds } from "./pod-evidence.ts";
 import { judgePresence, recordWork, seat } from "./seating.ts";
 import { currentMembers } from "./sets.ts";
 import { lockedDebtors, payLockedDebt, settleSlashings } from "./slashing.ts";
-import { bytesText, fromInt64, LANE, type State, toInt32 } from "./state.ts";
+import { bytesText, LANE, readGradient, type State, toInt32 } from "./state.ts";
 import { takeFromSupply } from "./supply.ts";
 import { turnTasks } from "./task-money.ts";
 
@@ -100,9 +100,10 @@ export function scoreInputOf(
     model: modelOf(task),
     rows: { features: shape.features, x: decodeFeatures(round.features), y: round.labels },
     // A copy plays with nothing, so it is worth nothing and takes nothing from anybody.
-    gradients: contributions.map(({ gradient }, i) =>
-      gradient.map((word) => (copies.has(i) ? 0 : Number(fromInt64(word)))),
-    ),
+    gradients: contributions.map(({ gradient }, i) => {
+      const values = readGradient(gradient);
+      return copies.has(i) ? values.map(() => 0) : values;
+    }),
     rowsPerGradient: shape.rows,
     rate: { numerator: task.rateNumerator, shift: task.rateShift },
     normBound: task.normBound,
@@ -161,7 +162,7 @@ export function* settlementSteps(state: State, { params, score = scoreRound }: C
     if (taskOpen(state.tasks.getReadonly(index), epoch)) open.push(index);
   // Before any model steps: evidence is about the models that proofs were made for.
   keepRounds(state, params, open);
-  yield;
+  yield* useSteps(state);
   const settled = yield* eachStep(open, (index) => settleRound(state, index, score));
 
   const quality = settled.reduce(

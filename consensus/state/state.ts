@@ -10,7 +10,6 @@ import { hasher } from "@chainsafe/persistent-merkle-tree/hasher/hashtree";
 import {
   ByteListType,
   type CompositeViewDU,
-  ContainerNodeStructType,
   ContainerType,
   ListBasicType,
   ListCompositeType,
@@ -39,6 +38,7 @@ import {
   ValidatorIndexType,
   ViewType,
 } from "../types/ssz.ts";
+import { StructType } from "../types/struct.ts";
 import { VALUES_MAX } from "../types/submission.ts";
 import {
   FEATURES_MAX,
@@ -72,7 +72,7 @@ export const PUNISHED_MAX = TASKS_OPEN_MAX * SLOTS_MAX * (Number(PAST_EPOCHS_MAX
 /** More than the distance of a late certificate. */
 export const RECENT_BLOCKS = 8;
 
-export const PodType = new ContainerNodeStructType({
+export const PodType = new StructType({
   podId: Bytes32,
   account: Bytes20,
   publicKey: Bytes32,
@@ -90,7 +90,7 @@ export const PodType = new ContainerNodeStructType({
 export type Pod = ValueOf<typeof PodType>;
 const PodBucketType = new ListCompositeType(PodType, BUCKET_MAX);
 
-export const DatasetType = new ContainerNodeStructType({
+export const DatasetType = new StructType({
   dataRoot: Bytes32,
   podId: Bytes32,
   normalization: Bytes32,
@@ -156,7 +156,7 @@ export const SLASHINGS_EACH_MAX = 16;
 const SLASHINGS_MAX = VALIDATORS_MAX * SLASHINGS_EACH_MAX;
 
 /** One validator slashed for one view. Kept while somebody else's penalty may depend on it. */
-export const SlashingType = new ContainerNodeStructType({
+export const SlashingType = new StructType({
   validator: ValidatorIndexType,
   /** Of the offence. */
   epoch: EpochType,
@@ -169,7 +169,7 @@ export const SlashingType = new ContainerNodeStructType({
 });
 export type Slashing = ValueOf<typeof SlashingType>;
 
-export const EnrollmentType = new ContainerNodeStructType({
+export const EnrollmentType = new StructType({
   podId: Bytes32,
   dataRoot: Bytes32,
   slots: uint8,
@@ -178,9 +178,8 @@ export const EnrollmentType = new ContainerNodeStructType({
 /** Who pays a task's rounds: the public budget, or its sponsor's escrow, whose burned part may be minted again. */
 export const LANE = { public: 0, sponsored: 1 } as const;
 
-/** A weight of a model, 32-bit two's complement; a value of a gradient, 64-bit two's complement. */
+/** A weight of a model: 32-bit two's complement. */
 const ModelType = new ListBasicType(uint32, VALUES_MAX);
-const GradientType = new ListBasicType(bigint64, VALUES_MAX);
 
 export const TaskType = new ContainerType({
   /** Field element of the public input `task`, little-endian. */
@@ -223,7 +222,7 @@ export const TaskType = new ContainerType({
 });
 export type Task = ValueOf<typeof TaskType>;
 
-export const SlotType = new ContainerNodeStructType({
+export const SlotType = new StructType({
   podId: Bytes32,
   publicKey: Bytes32,
   dataRoot: Bytes32,
@@ -231,12 +230,14 @@ export const SlotType = new ContainerNodeStructType({
 });
 export type Slot = ValueOf<typeof SlotType>;
 
-export const ContributionType = new ContainerType({
+const GRADIENT_VALUE_BYTES = 8;
+export const ContributionType = new StructType({
   slot: uint16,
   proposer: ValidatorIndexType,
   nullifier: Bytes32,
   dataTag: Bytes32,
-  gradient: GradientType,
+  /** Each value eight bytes little-endian, two's complement. */
+  gradient: new ByteListType(GRADIENT_VALUE_BYTES * VALUES_MAX),
 });
 export type Contribution = ValueOf<typeof ContributionType>;
 
@@ -267,10 +268,10 @@ export const CircuitType = new ContainerType({
   vkHash: Bytes32,
 });
 /** A pod's bond that returns at the turn to `epoch`; a pod that was punished for `epoch`. */
-export const ExitType = new ContainerNodeStructType({ podId: Bytes32, epoch: EpochType });
-export const PunishedType = new ContainerNodeStructType({ podId: Bytes32, epoch: EpochType });
+export const ExitType = new StructType({ podId: Bytes32, epoch: EpochType });
+export const PunishedType = new StructType({ podId: Bytes32, epoch: EpochType });
 
-export const LockType = new ContainerNodeStructType({ account: Bytes20, amount: AmountType });
+export const LockType = new StructType({ account: Bytes20, amount: AmountType });
 
 export const StateType = new ContainerType({
   /** Hash of the chain id. */
@@ -280,12 +281,12 @@ export const StateType = new ContainerType({
   timestampMs: uint64,
   /** Hashes of the newest blocks below `height`, by height modulo the length. */
   recent: new VectorCompositeType(Bytes32, RECENT_BLOCKS),
-  beacon: new ContainerNodeStructType({
+  beacon: new StructType({
     mix: Bytes32,
     /** The mix at the close of this epoch's submissions; zero before. */
     close: Bytes32,
   }),
-  supply: new ContainerNodeStructType({
+  supply: new StructType({
     genesis: AmountType,
     minted: AmountType,
     burned: AmountType,
@@ -298,7 +299,7 @@ export const StateType = new ContainerType({
     /** Of sponsored tasks; their sponsors' bonds are in `bonded`. */
     escrowed: AmountType,
   }),
-  issuance: new ContainerNodeStructType({ target: bigint128, floor: bigint128, ema: bigint128 }),
+  issuance: new StructType({ target: bigint128, floor: bigint128, ema: bigint128 }),
   validators: new ListCompositeType(ValidatorType, VALIDATORS_MAX),
   /** By epoch modulo their number, up to the next epoch's: see sets.ts. */
   sets: new VectorCompositeType(SetType, SETS_KEPT),
@@ -358,9 +359,26 @@ export function* rootSteps(state: State): Steps<Uint8Array> {
   return stateRoot(state);
 }
 
-const WORD = 2n ** 64n;
-export const toInt64 = (value: bigint): bigint => (value < 0n ? value + WORD : value);
-export const fromInt64 = (word: bigint): bigint => (word >= WORD / 2n ? word - WORD : word);
+const WORD = 2 ** 32;
+export const gradientBytes = (values: number): number => GRADIENT_VALUE_BYTES * values;
+/** The values, safe integers, into bytes that are all there. */
+export function writeGradient(values: readonly number[], bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (const [i, value] of values.entries()) {
+    view.setUint32(GRADIENT_VALUE_BYTES * i, value >>> 0, true);
+    view.setInt32(GRADIENT_VALUE_BYTES * i + 4, Math.floor(value / WORD), true);
+  }
+}
+export function readGradient(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from(
+    { length: bytes.length / GRADIENT_VALUE_BYTES },
+    (_, i) =>
+      view.getInt32(GRADIENT_VALUE_BYTES * i + 4, true) * WORD +
+      view.getUint32(GRADIENT_VALUE_BYTES * i, true),
+  );
+}
+
 export const toInt32 = (value: number): number => (value < 0 ? value + 2 ** 32 : value);
 export const fromInt32 = (word: number): number => (word >= 2 ** 31 ? word - 2 ** 32 : word);
 

@@ -4,10 +4,11 @@ import { describe, test } from "node:test";
 import { Epoch } from "../../../consensus/primitives/units.ts";
 import { applySubmission } from "../../../consensus/state/apply-submission.ts";
 import { getDataset } from "../../../consensus/state/maps.ts";
-import { fork } from "../../../consensus/state/state.ts";
+import { settleEpoch } from "../../../consensus/state/settle-epoch.ts";
+import { fork, readGradient, type State, writeGradient } from "../../../consensus/state/state.ts";
 import { fieldToBytes, type Submission } from "../../../consensus/types/submission.ts";
 import { FIELD_ORDER } from "../../../consensus/work/gradient.ts";
-import { CLOSE, createChain, fieldBytes, submissionOf } from "../../helpers/chain.ts";
+import { CLOSE, createChain, EPOCH, fieldBytes, submissionOf } from "../../helpers/chain.ts";
 import { assertSubmissionRefused, contextAt } from "../../helpers/refusals.ts";
 
 const chain = createChain({ tasks: 2 });
@@ -24,13 +25,30 @@ assert.ok(!("code" in taken));
 one.commit();
 
 describe("a submission", () => {
-  test("becomes a contribution, and one use of its batch is spent", () => {
+  test("becomes a contribution, and one use of its batch is spent when the epoch ends", () => {
     const round = one.rounds.getReadonly(0);
     const slot = round.slots.getReadonly(0);
     assert.equal(round.contributions.length, 1);
     assert.deepEqual(round.contributions.getReadonly(0).nullifier, good.outputs[0]);
-    assert.equal(getDataset(one, slot.dataRoot)?.uses[slot.batchIndex], 1);
-    assert.equal(getDataset(state, slot.dataRoot)?.uses[slot.batchIndex], 0);
+    assert.deepEqual(readGradient(round.contributions.getReadonly(0).gradient), taken.gradient);
+    const usesOf = (it: State): number | undefined => getDataset(it, slot.dataRoot)?.uses[slot.batchIndex];
+    assert.equal(usesOf(one), 0);
+    const ended = fork(one);
+    settleEpoch(ended, contextAt(chain, EPOCH));
+    assert.equal(usesOf(ended), 1);
+    const unused = fork(state);
+    settleEpoch(unused, contextAt(chain, EPOCH));
+    assert.equal(usesOf(unused), 0);
+  });
+
+  test("has values of both signs in eight bytes each", () => {
+    const values = [0, 1, -1, 2 ** 31, -(2 ** 31), 2 ** 32 - 1, -(2 ** 32), 2 ** 40 + 5, -(2 ** 40) - 5];
+    const all = [...values, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER];
+    const bytes = new Uint8Array(8 * all.length);
+    writeGradient(all, bytes);
+    assert.deepEqual(readGradient(bytes), all);
+    const view = new DataView(bytes.buffer);
+    for (const [i, value] of all.entries()) assert.equal(view.getBigInt64(8 * i, true), BigInt(value));
   });
 
   test("is taken until the close and not in the block after it", () => {
