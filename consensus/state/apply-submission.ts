@@ -11,7 +11,7 @@ import type { Context } from "./context.ts";
 import { hasBetterRight } from "./copies.ts";
 import { outputsOf, type SlotStatement } from "./inputs.ts";
 import { askedSlot, noteUsed, taskPlaceOf, usedIn } from "./rounds-memo.ts";
-import { type Contribution, ContributionType, gradientBytes, type State, writeGradient } from "./state.ts";
+import { ContributionType, type State } from "./state.ts";
 
 export type AcceptedSubmission = {
   readonly taskIndex: number;
@@ -73,22 +73,9 @@ export function applySubmission(
   const accepted = checkSubmission(state, submission, context);
   if ("code" in accepted) return accepted;
   const { taskIndex } = accepted;
-  const contribution = contributionOf(submission, accepted.gradient, context);
-  state.rounds.get(taskIndex).contributions.push(ContributionType.toViewDU(contribution));
-  noteUsed(state, taskIndex, contribution);
+  const { proposer } = context;
+  state.rounds.get(taskIndex).contributions.push(ContributionType.toViewDU({ submission, proposer }));
+  const [nullifier = ZERO32, dataTag = ZERO32] = submission.outputs;
+  noteUsed(state, taskIndex, { nullifier, dataTag, slot: submission.slot });
   return accepted;
-}
-
-/** Bytes of its own: the state keeps it for an epoch, and a submission's are a part of what came with it. */
-function contributionOf(
-  { slot, outputs: [nullifier = ZERO32, dataTag = ZERO32] }: Submission,
-  values: readonly number[],
-  { proposer }: Context,
-): Contribution {
-  const bytes = new Uint8Array(64 + gradientBytes(values.length));
-  bytes.set(nullifier, 0);
-  bytes.set(dataTag, 32);
-  const gradient = bytes.subarray(64);
-  writeGradient(values, gradient);
-  return { slot, proposer, nullifier: bytes.subarray(0, 32), dataTag: bytes.subarray(32, 64), gradient };
 }

@@ -126,7 +126,8 @@ export function* useSteps(state: State): Steps<void> {
   for (let index = 0; index < state.rounds.length; index++) {
     const { slots, contributions } = state.rounds.getReadonly(index);
     for (let i = 0; i < contributions.length; i++) {
-      const { dataRoot, batchIndex } = slots.getReadonly(contributions.getReadonly(i).slot);
+      const { slot } = contributions.getReadonly(i).toValue().submission;
+      const { dataRoot, batchIndex } = slots.getReadonly(slot).toValue();
       const name = toHex(dataRoot);
       const dataset = used.get(name)?.dataset ?? getDataset(state, dataRoot);
       if (dataset === undefined) continue;

@@ -9,6 +9,7 @@
  */
 import { equalBytes, toHex } from "../primitives/bytes.ts";
 import type { Epoch } from "../primitives/units.ts";
+import { ZERO32 } from "../types/ssz.ts";
 import { type SlotStatement, statementOf } from "./inputs.ts";
 import { taskIndexOf } from "./maps.ts";
 import type { Slot, State } from "./state.ts";
@@ -104,7 +105,8 @@ export function usedIn(state: State, taskIndex: number): Omit<Used, "count"> {
     slots: new Set(),
   };
   for (let i = 0; i < contributions.length; i++) {
-    const { nullifier, dataTag, slot } = contributions.getReadonly(i);
+    const { slot, outputs } = contributions.getReadonly(i).toValue().submission;
+    const [nullifier = ZERO32, dataTag = ZERO32] = outputs;
     read.nullifiers.add(toHex(nullifier));
     read.dataTags.set(toHex(dataTag), slot);
     read.slots.add(slot);

@@ -39,7 +39,7 @@ import {
   ViewType,
 } from "../types/ssz.ts";
 import { StructType } from "../types/struct.ts";
-import { VALUES_MAX } from "../types/submission.ts";
+import { type Submission, SubmissionType, submissionContentRoot, VALUES_MAX } from "../types/submission.ts";
 import {
   FEATURES_MAX,
   NAME_BYTES_MAX,
@@ -230,16 +230,21 @@ export const SlotType = new StructType({
 });
 export type Slot = ValueOf<typeof SlotType>;
 
-const GRADIENT_VALUE_BYTES = 8;
+/** A submission that was included, held as it came, with the root that its block's body has of it. */
+class IncludedType extends ContainerType<typeof SubmissionType.fields> {
+  // A record within a record is replaced whole.
+  override readonly isViewMutable = false as boolean as true;
+
+  override hashTreeRootInto(value: Submission, output: Uint8Array, offset: number): void {
+    output.set(submissionContentRoot(value), offset);
+  }
+}
+
 export const ContributionType = new StructType({
-  slot: uint16,
+  submission: new IncludedType(SubmissionType.fields),
+  /** Of the block. */
   proposer: ValidatorIndexType,
-  nullifier: Bytes32,
-  dataTag: Bytes32,
-  /** Each value eight bytes little-endian, two's complement. */
-  gradient: new ByteListType(GRADIENT_VALUE_BYTES * VALUES_MAX),
 });
-export type Contribution = ValueOf<typeof ContributionType>;
 
 /** One task's present epoch; emptied when it settles. */
 export const RoundType = new ContainerType({
@@ -357,26 +362,6 @@ export function* rootSteps(state: State): Steps<Uint8Array> {
     yield;
   }
   return stateRoot(state);
-}
-
-const WORD = 2 ** 32;
-export const gradientBytes = (values: number): number => GRADIENT_VALUE_BYTES * values;
-/** The values, safe integers, into bytes that are all there. */
-export function writeGradient(values: readonly number[], bytes: Uint8Array): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (const [i, value] of values.entries()) {
-    view.setUint32(GRADIENT_VALUE_BYTES * i, value >>> 0, true);
-    view.setInt32(GRADIENT_VALUE_BYTES * i + 4, Math.floor(value / WORD), true);
-  }
-}
-export function readGradient(bytes: Uint8Array): number[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return Array.from(
-    { length: bytes.length / GRADIENT_VALUE_BYTES },
-    (_, i) =>
-      view.getInt32(GRADIENT_VALUE_BYTES * i + 4, true) * WORD +
-      view.getUint32(GRADIENT_VALUE_BYTES * i, true),
-  );
 }
 
 export const toInt32 = (value: number): number => (value < 0 ? value + 2 ** 32 : value);
