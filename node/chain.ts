@@ -6,10 +6,18 @@
 import type { CheckVerdict } from "../consensus/engine/protocol.ts";
 import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, invariant } from "../consensus/primitives/faults.ts";
+import type { Steps } from "../consensus/primitives/steps.ts";
 import { View } from "../consensus/primitives/units.ts";
+import type { AcceptedSubmission } from "../consensus/state/apply-submission.ts";
 import { checkSteps } from "../consensus/state/checks.ts";
 import type { State } from "../consensus/state/state.ts";
-import { type BlockReceipt, blockSteps, contextOf, headerSteps } from "../consensus/state/transition.ts";
+import {
+  type BlockReceipt,
+  blockSteps,
+  contextOf,
+  executionSteps,
+  headerSteps,
+} from "../consensus/state/transition.ts";
 import { type Block, blockHash, type Header } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
 import type { Genesis } from "../genesis/state.ts";
@@ -136,24 +144,22 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     if (wrong !== undefined) return refuse(block, wrong);
     const ahead = header.timestampMs - Date.now() - Number(params.timestampAheadMs);
     if (ahead > 0) return later(block, Math.min(ahead, 60_000));
-    const checks = await inTurns(
-      checkSteps(parent.state, parent.set, block, contextOf(header, params)),
-      TURN_MS.blocks,
-      isRunning,
-    );
-    if (checks === UNWANTED) return "pending";
-    if ("code" in checks) return refuse(block, checks);
-    // Workers verify while the transition runs here.
-    const verifying = verification
-      .verifyChecks(checks)
-      .catch((error: unknown) => ({ failed: String(error) }));
+    let verifying: Promise<Fault | { readonly failed: string } | undefined> | undefined;
+    // Workers verify while the transition ends here.
+    const verify = function* (included: readonly AcceptedSubmission[]): Steps<Fault | undefined> {
+      const checks = yield* checkSteps(parent.state, parent.set, block, contextOf(header, params), included);
+      if ("code" in checks) return checks;
+      verifying = verification.verifyChecks(checks).catch((error: unknown) => ({ failed: String(error) }));
+      return undefined;
+    };
     const applied = await inTurns(
-      blockSteps(parentOf(parent), block, params, scoring?.score),
+      executionSteps(parentOf(parent), block, params, { score: scoring?.score, onBody: verify }),
       TURN_MS.blocks,
       isRunning,
     );
     const verified = await verifying;
     if (applied === UNWANTED) return "pending";
+    invariant(verifying !== undefined || "code" in applied, "no block is valid whose checks were not made");
     if (verified !== undefined && "failed" in verified) {
       log.error({ error: verified.failed }, "proofs of a block could not be verified; trying again");
       return later(block, RETRY_MS);
