@@ -6,10 +6,18 @@
 import type { CheckVerdict } from "../consensus/engine/protocol.ts";
 import { equalBytes, toHex } from "../consensus/primitives/bytes.ts";
 import { type Fault, invariant } from "../consensus/primitives/faults.ts";
+import type { Steps } from "../consensus/primitives/steps.ts";
 import { View } from "../consensus/primitives/units.ts";
+import type { AcceptedSubmission } from "../consensus/state/apply-submission.ts";
 import { checkSteps } from "../consensus/state/checks.ts";
 import type { State } from "../consensus/state/state.ts";
-import { type BlockReceipt, blockSteps, contextOf, headerSteps } from "../consensus/state/transition.ts";
+import {
+  type BlockReceipt,
+  blockSteps,
+  contextOf,
+  executionSteps,
+  headerSteps,
+} from "../consensus/state/transition.ts";
 import { type Block, blockHash, type Header } from "../consensus/types/block.ts";
 import type { Certificate } from "../consensus/types/certificate.ts";
 import type { Genesis } from "../genesis/state.ts";
@@ -34,6 +42,8 @@ import type { Verification } from "./verification.ts";
 /** Blocks above the finalized tip that are kept, and blocks that may wait for a parent or for their time. */
 const TREE_MAX = 256;
 const WAITING_MAX = 256;
+/** Newest final headers: a proposer asks for its block's ancestor a few heights below. */
+const HEADERS_MAX = 16;
 /** How long to wait before asking again when the machine itself failed, not the block. */
 const RETRY_MS = 250;
 
@@ -67,6 +77,7 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
   const tree = new Map<string, Executed>();
   /** Blocks whose parent is not executed here yet, by the parent's hash. */
   const orphans = new Map<string, Map<string, Block>>();
+  const headers = new Map<string, Header>();
   const timers = new Set<NodeJS.Timeout>();
   const inHand = new Map<string, Promise<CheckVerdict>>();
   /** Why the newest blocks were refused, for people. */
@@ -133,24 +144,22 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     if (wrong !== undefined) return refuse(block, wrong);
     const ahead = header.timestampMs - Date.now() - Number(params.timestampAheadMs);
     if (ahead > 0) return later(block, Math.min(ahead, 60_000));
-    const checks = await inTurns(
-      checkSteps(parent.state, parent.set, block, contextOf(header, params)),
-      TURN_MS.blocks,
-      isRunning,
-    );
-    if (checks === UNWANTED) return "pending";
-    if ("code" in checks) return refuse(block, checks);
-    // Workers verify while the transition runs here.
-    const verifying = verification
-      .verifyChecks(checks)
-      .catch((error: unknown) => ({ failed: String(error) }));
+    let verifying: Promise<Fault | { readonly failed: string } | undefined> | undefined;
+    // Workers verify while the transition ends here.
+    const verify = function* (included: readonly AcceptedSubmission[]): Steps<Fault | undefined> {
+      const checks = yield* checkSteps(parent.state, parent.set, block, contextOf(header, params), included);
+      if ("code" in checks) return checks;
+      verifying = verification.verifyChecks(checks).catch((error: unknown) => ({ failed: String(error) }));
+      return undefined;
+    };
     const applied = await inTurns(
-      blockSteps(parentOf(parent), block, params, scoring?.score),
+      executionSteps(parentOf(parent), block, params, { score: scoring?.score, onBody: verify }),
       TURN_MS.blocks,
       isRunning,
     );
     const verified = await verifying;
     if (applied === UNWANTED) return "pending";
+    invariant(verifying !== undefined || "code" in applied, "no block is valid whose checks were not made");
     if (verified !== undefined && "failed" in verified) {
       log.error({ error: verified.failed }, "proofs of a block could not be verified; trying again");
       return later(block, RETRY_MS);
@@ -210,6 +219,10 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     invariant(newest !== undefined, "a finalization finalizes something");
     await store.write(ops);
     final = newest;
+    for (const { hash, block } of path) {
+      if (headers.size >= HEADERS_MAX) headers.delete(headers.keys().next().value ?? "");
+      if (block !== undefined) headers.set(toHex(hash), block.header);
+    }
     // Catch-up may stop below the block that the certificate names: then the tip has none of its own.
     finalCertificate = equalBytes(certificate.subject.blockHash, newest.hash) ? certificate : undefined;
     finalView = headOf(newest, certificate).view;
@@ -258,12 +271,15 @@ export async function openChain(genesis: Genesis, components: ChainComponents) {
     pending: (): Executed[] => [...tree.values()],
     /** Header of an ancestor, `distance` below a block. */
     ancestor(from: Executed, distance: number): Header | undefined {
-      let at: Block | undefined = from.block;
+      let at: Header | undefined = from.block?.header;
       for (let i = 0; i < distance && at !== undefined; i++) {
-        const { parentHash } = at.header;
-        at = find(parentHash)?.block ?? store.blockByHash(parentHash);
+        const { parentHash } = at;
+        at =
+          find(parentHash)?.block?.header ??
+          headers.get(toHex(parentHash)) ??
+          store.blockByHash(parentHash)?.header;
       }
-      return at?.header;
+      return at;
     },
     /**
      * "missing" means that an ancestor is not here: the node must catch up. What is to be written `also`

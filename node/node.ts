@@ -7,7 +7,7 @@ import { parseVerificationKey, vkHash } from "../circuits/verification-key.ts";
 import { createVerifier } from "../circuits/verify.ts";
 import { toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError, fault, type Verdict } from "../consensus/primitives/faults.ts";
-import { nullifierOf, type Submission } from "../consensus/types/submission.ts";
+import { nullifierOf } from "../consensus/types/submission.ts";
 import type { GenesisDocument } from "../genesis/document.ts";
 import { genesisState } from "../genesis/state.ts";
 import { createAdmission } from "./admission.ts";
@@ -35,7 +35,7 @@ import type { PoolObject } from "./network/pool.ts";
 import type { GossipMessage } from "./network/topics.ts";
 import { createPoolExchange, poolView } from "./pool-exchange.ts";
 import { createProofLife } from "./proof-life.ts";
-import type { ProofRecord } from "./receipts.ts";
+import { recordOf } from "./receipts.ts";
 import { createRelayLimits } from "./relay-limits.ts";
 import { createMethods } from "./rpc/methods.ts";
 import { createRpcServer } from "./rpc/server.ts";
@@ -81,13 +81,6 @@ function catalogueKeys(document: GenesisDocument): Map<string, ReturnType<typeof
     }),
   );
 }
-
-const recordOf = ({ task, epoch, slot, podId }: Submission): ProofRecord => ({
-  task: toHex(task),
-  epoch: String(epoch),
-  slot,
-  podId: toHex(podId),
-});
 
 export async function startNode(
   { dir, config, genesis: document, locksDir }: NodeOptions,

@@ -8,17 +8,20 @@ import { FAULTS, type Fault, FaultError, fault } from "../consensus/primitives/f
 import type { ProofStage, ProofStatus } from "../rpc/methods.ts";
 import type { Chain } from "./chain.ts";
 import type { Mempool } from "./mempool.ts";
-import type { ProofRecord, RewardRecord } from "./receipts.ts";
+import { type ProofRecord, type RoundRewards, recordOf, rewardOf, roundKey } from "./receipts.ts";
+import type { ProofPlace } from "./store/ops.ts";
 import type { Store } from "./store/store.ts";
 
 const REMEMBERED_MAX = 4_096;
+/** Rounds whose rewards are kept as read: pods ask for all proofs of a round at once. */
+const ROUNDS_READ_MAX = 32;
 
 /** Newest entries of a bounded map. */
-function createMemory<T>(): Map<string, T> & { keep(key: string, value: T): void } {
+function createMemory<T>(max = REMEMBERED_MAX): Map<string, T> & { keep(key: string, value: T): void } {
   const map = new Map<string, T>();
   return Object.assign(map, {
     keep(key: string, value: T): void {
-      if (map.size >= REMEMBERED_MAX) map.delete(map.keys().next().value ?? "");
+      if (map.size >= max) map.delete(map.keys().next().value ?? "");
       map.set(key, value);
     },
   });
@@ -43,15 +46,27 @@ export type ProofLife = ReturnType<typeof createProofLife>;
 export function createProofLife(components: {
   readonly chain: Pick<Chain, "pending">;
   readonly mempool: Pick<Mempool, "submission">;
-  readonly store: Pick<Store, "place" | "record" | "hashAt" | "lowest">;
+  readonly store: Pick<Store, "proof" | "record" | "hashAt" | "lowest">;
 }) {
   const { chain, mempool, store } = components;
   const refused = createMemory<{ fault: Fault; record: ProofRecord }>();
   const expired = createMemory<ProofRecord>();
 
-  const settled = (id: string, place: { height: number }, record: ProofRecord, hash: string): ProofStatus => {
-    const base = { id, ...record, height: String(place.height), blockHash: hash };
-    const reward = store.record("rewards", id) as RewardRecord | undefined;
+  /** What is written of a round never changes. */
+  const rounds = createMemory<RoundRewards>(ROUNDS_READ_MAX);
+  const rewardsAt = (key: string): RoundRewards | undefined => {
+    const known = rounds.get(key);
+    if (known !== undefined) return known;
+    const read = store.record("rewards", key) as RoundRewards | undefined;
+    if (read !== undefined) rounds.keep(key, read);
+    return read;
+  };
+
+  const settled = (id: string, at: ProofPlace, hash: string): ProofStatus => {
+    const record = recordOf(at);
+    const base = { id, ...record, height: String(at.place.height), blockHash: hash };
+    const round = rewardsAt(roundKey(record.task, at.epoch));
+    const reward = round === undefined ? undefined : rewardOf(round, id);
     if (reward === undefined) return { ...base, stage: "final" };
     return { ...base, stage: reward.amount === "0" ? "scored" : "rewarded", reward };
   };
@@ -61,27 +76,16 @@ export function createProofLife(components: {
     onExpired: (id: string, record: ProofRecord): void => expired.keep(id, record),
     /** Throws rpc/not-found. */
     status(id: string, bytes: Uint8Array): ProofStatus {
-      const place = store.place("proof", bytes);
-      const record = store.record("proofs", id) as ProofRecord | undefined;
-      if (place !== undefined && record !== undefined)
-        return settled(id, place, record, toHex(store.hashAt(place.height) ?? bytes));
+      const known = store.proof(bytes);
+      if (known !== undefined) return settled(id, known, toHex(store.hashAt(known.place.height) ?? bytes));
       for (const { block, receipt, height, hash } of chain.pending()) {
         const index = receipt.submissions.findIndex((it) => toHex(it) === id);
         const it = block?.body.submissions[index];
         if (it === undefined) continue;
-        const about = {
-          task: toHex(it.task),
-          epoch: String(it.epoch),
-          slot: it.slot,
-          podId: toHex(it.podId),
-        };
-        return { id, stage: "included", ...about, height: String(height), blockHash: toHex(hash) };
+        return { id, stage: "included", ...recordOf(it), height: String(height), blockHash: toHex(hash) };
       }
       const pooled = mempool.submission(id);
-      if (pooled !== undefined) {
-        const { task, epoch, slot, podId } = pooled;
-        return { id, stage: "pooled", task: toHex(task), epoch: String(epoch), slot, podId: toHex(podId) };
-      }
+      if (pooled !== undefined) return { id, stage: "pooled", ...recordOf(pooled) };
       const late = expired.get(id);
       if (late !== undefined)
         return { id, stage: "expired", ...late, fault: faultInfo(fault("submission/window-closed")) };

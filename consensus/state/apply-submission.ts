@@ -10,9 +10,8 @@ import { readOutputs } from "../work/signals.ts";
 import type { Context } from "./context.ts";
 import { hasBetterRight } from "./copies.ts";
 import type { SlotStatement } from "./inputs.ts";
-import { getDataset, putDataset } from "./maps.ts";
 import { askedRound, askedSlot, noteUsed, usedIn } from "./rounds-memo.ts";
-import { ContributionType, type Slot, type State, toInt64 } from "./state.ts";
+import { ContributionType, type Slot, type State } from "./state.ts";
 
 export type AcceptedSubmission = {
   readonly taskIndex: number;
@@ -66,25 +65,9 @@ export function applySubmission(
   const accepted = checkSubmission(state, submission, context);
   if ("code" in accepted) return accepted;
   const { taskIndex } = accepted;
-  const { dataRoot, batchIndex } = accepted.slot;
-  const [nullifier, dataTag] = [nullifierOf(submission), dataTagOf(submission)];
+  const { proposer } = context;
   const { slot } = submission;
-  state.rounds.get(taskIndex).contributions.push(
-    ContributionType.toViewDU({
-      slot,
-      proposer: context.proposer,
-      nullifier,
-      dataTag,
-      gradient: accepted.gradient.map((value) => toInt64(BigInt(value))),
-    }),
-  );
-  noteUsed(state, taskIndex, { nullifier, dataTag, slot });
-  // The privacy budget counts releases of a batch, so it is spent here and not at the draw.
-  const dataset = getDataset(state, dataRoot);
-  if (dataset !== undefined) {
-    const uses = dataset.uses.slice();
-    uses[batchIndex] = Math.min(255, (uses[batchIndex] ?? 0) + 1);
-    putDataset(state, { ...dataset, uses });
-  }
+  state.rounds.get(taskIndex).contributions.push(ContributionType.toViewDU({ submission, proposer }));
+  noteUsed(state, taskIndex, { nullifier: nullifierOf(submission), dataTag: dataTagOf(submission), slot });
   return accepted;
 }

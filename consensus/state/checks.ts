@@ -1,6 +1,6 @@
 /**
  * A block's signatures and proofs, collected as data from the parent's state: the node has them verified
- * in workers while the transition runs. What is collected here is exactly what the transition leaves out.
+ * in workers while the transition ends. What is collected here is exactly what the transition leaves out.
  */
 import { type Fault, fault } from "../primitives/faults.ts";
 import { allAtOnce, eachStep, type Steps } from "../primitives/steps.ts";
@@ -114,12 +114,16 @@ function revealCheck(state: State, set: ValidatorSet, header: Header, signature:
   return { keys: [key], message: revealRoot(state.chain, header.epoch, header.view), signature };
 }
 
-/** All checks of a block on its parent's state, or the fault that makes it invalid without any of them. */
+/**
+ * All checks of a block on its parent's state, or the fault that makes it invalid without any of them. Who executes
+ * the block knows what its submissions are verified against: slots and what they ask are the same all epoch.
+ */
 export function* checkSteps(
   parent: State,
   set: ValidatorSet,
   block: Block,
   context: Context,
+  included?: readonly AcceptedSubmission[],
 ): Steps<Checks | Fault> {
   const { header, body } = block;
   const bls: CodedBlsCheck[] = [
@@ -148,7 +152,7 @@ export function* checkSteps(
   }
   const submissions: SubmissionChecks[] = [];
   for (const [index, submission] of body.submissions.entries()) {
-    const accepted = checkSubmission(parent, submission, context);
+    const accepted = included?.[index] ?? checkSubmission(parent, submission, context);
     if ("code" in accepted) return fault("block/submission", { index, cause: accepted.code });
     submissions.push(submissionChecks(parent.chain, submission, accepted));
     yield;

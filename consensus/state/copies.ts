@@ -5,7 +5,7 @@
  */
 import { toHex } from "../primitives/bytes.ts";
 import { getDataset } from "./maps.ts";
-import type { Contribution, RoundView, State } from "./state.ts";
+import type { RoundView, State } from "./state.ts";
 
 /** Height at which the root of a slot was registered: the lower, the better its right. */
 function registeredAt(state: State, round: RoundView, slot: number): number {
@@ -22,7 +22,7 @@ export function hasBetterRight(state: State, round: RoundView, newcomer: number,
 export function copiesAmong(
   state: State,
   round: RoundView,
-  contributions: readonly Pick<Contribution, "slot" | "dataTag">[],
+  contributions: readonly { readonly slot: number; readonly dataTag: Uint8Array }[],
 ): ReadonlySet<number> {
   const originals = new Map<string, number>();
   const copies = new Set<number>();

@@ -1,11 +1,13 @@
 /**
  * What the beacon decides: who may submit with which batch (at an epoch's end, for the next one), and
- * which holdout slices are opened (at the close). Nobody chooses, nobody knows earlier.
+ * which holdout slices are opened (at the close). Nobody chooses, nobody knows earlier. And what was used of the
+ * batches, which the next draw reads.
  */
 import { toHex, uint64Bytes } from "../primitives/bytes.ts";
 import { createDraw, drawWithout, hash } from "../primitives/hash.ts";
 import { epochOfHeight, type Params } from "../primitives/params.ts";
-import { getDataset, getPod } from "./maps.ts";
+import type { Steps } from "../primitives/steps.ts";
+import { getDataset, getPod, putDataset } from "./maps.ts";
 import { type Dataset, type Pod, RoundType, type Slot, type State } from "./state.ts";
 
 export function taskOpen(task: { firstRound: number; lastRound: number }, epoch: number): boolean {
@@ -113,4 +115,27 @@ export function closeSubmissions(state: State, params: Params): void {
     const round = state.rounds.get(index);
     for (const slice of slices) round.drawnSlices.push(slice);
   }
+}
+
+/**
+ * Counts a use of the batch of each contribution of the epoch: once, before the next draw, which is what reads
+ * them. The privacy budget counts releases of a batch, so it is spent by contributions and not by the draw.
+ */
+export function* useSteps(state: State): Steps<void> {
+  const used = new Map<string, { readonly dataset: Dataset; readonly uses: Uint8Array }>();
+  for (let index = 0; index < state.rounds.length; index++) {
+    const { slots, contributions } = state.rounds.getReadonly(index);
+    for (let i = 0; i < contributions.length; i++) {
+      const { slot } = contributions.getReadonly(i).toValue().submission;
+      const { dataRoot, batchIndex } = slots.getReadonly(slot).toValue();
+      const name = toHex(dataRoot);
+      const dataset = used.get(name)?.dataset ?? getDataset(state, dataRoot);
+      if (dataset === undefined) continue;
+      const uses = used.get(name)?.uses ?? dataset.uses.slice();
+      uses[batchIndex] = Math.min(255, (uses[batchIndex] ?? 0) + 1);
+      used.set(name, { dataset, uses });
+    }
+    yield;
+  }
+  for (const { dataset, uses } of used.values()) putDataset(state, { ...dataset, uses });
 }

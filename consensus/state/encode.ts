@@ -61,6 +61,9 @@ function* fieldSteps(type: Type<unknown>, node: Node): Steps<Encoded> {
   const length = type.tree_getLength(node);
   const chunks = type.tree_getChunksNode(node);
   const isFixed = element.fixedSize !== null;
+  // Most buckets of the maps are empty: nothing but an offset.
+  const isEmpty = (it: Node): boolean =>
+    element instanceof ListCompositeType && element.tree_getLength(it) === 0;
   const offsets = new DataView(new ArrayBuffer(isFixed ? 0 : OFFSET_BYTES * length));
   push(encoded, new Uint8Array(offsets.buffer));
   for (let from = 0; from < length; from += ELEMENTS_AT_ONCE) {
@@ -68,6 +71,7 @@ function* fieldSteps(type: Type<unknown>, node: Node): Steps<Encoded> {
     let stepped = encoded.bytes;
     for (const [i, it] of getNodesAtDepth(chunks, type.chunkDepth, from, count).entries()) {
       if (!isFixed) offsets.setUint32(OFFSET_BYTES * (from + i), encoded.bytes, true);
+      if (isEmpty(it)) continue;
       push(encoded, encodeNode(element, it));
       if (encoded.bytes - stepped < STEP_BYTES) continue;
       stepped = encoded.bytes;

@@ -9,7 +9,7 @@ import { toHex } from "../primitives/bytes.ts";
 import { invariant } from "../primitives/faults.ts";
 import { LOCK_EPOCHS_MAX } from "../primitives/params.ts";
 import { eachStep, type Steps } from "../primitives/steps.ts";
-import { Amount, add, Epoch, subtract, ZERO } from "../primitives/units.ts";
+import { Amount, add, Epoch, subtract, type ValidatorIndex, ZERO } from "../primitives/units.ts";
 import type { Score } from "../work/score.ts";
 import {
   type IssuanceConstants,
@@ -23,14 +23,23 @@ import {
 } from "./issuance.ts";
 import { getAccount, getPod, putAccount } from "./maps.ts";
 import { currentMembers } from "./sets.ts";
-import { type Contribution, LANE, LockType, type State } from "./state.ts";
+import { LANE, LockType, type State } from "./state.ts";
 import { addToSupply, takeFromSupply } from "./supply.ts";
+
+/** Of a contribution, what its score and its pay follow from. */
+export type Contributed = {
+  readonly slot: number;
+  readonly proposer: ValidatorIndex;
+  readonly nullifier: Uint8Array;
+  readonly dataTag: Uint8Array;
+  readonly gradient: readonly number[];
+};
 
 /** A round that has been scored, or could not be. */
 export type Settled = {
   readonly index: number;
   /** Sorted by nullifier. */
-  readonly contributions: readonly Contribution[];
+  readonly contributions: readonly Contributed[];
   /** Places of those whose rows an older root brought as well: they are paid nothing. */
   readonly copies: ReadonlySet<number>;
   readonly score: Score | undefined;

@@ -9,6 +9,7 @@
  */
 import { nameOf } from "../primitives/bytes.ts";
 import type { Epoch } from "../primitives/units.ts";
+import { dataTagOf, nullifierOf } from "../types/submission.ts";
 import { type SlotStatement, statementsFor } from "./inputs.ts";
 import { taskIndexOf } from "./maps.ts";
 import type { Slot, State } from "./state.ts";
@@ -108,9 +109,10 @@ export function usedIn(state: State, taskIndex: number): Omit<Used, "count"> {
     slots: new Set(),
   };
   for (let i = 0; i < contributions.length; i++) {
-    const { nullifier, dataTag, slot } = contributions.getReadonly(i);
-    read.nullifiers.add(nameOf(nullifier));
-    read.dataTags.set(nameOf(dataTag), slot);
+    const { submission } = contributions.getReadonly(i).toValue();
+    const { slot } = submission;
+    read.nullifiers.add(nameOf(nullifierOf(submission)));
+    read.dataTags.set(nameOf(dataTagOf(submission)), slot);
     read.slots.add(slot);
   }
   used.set(taskIndex, read);

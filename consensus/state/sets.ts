@@ -60,11 +60,20 @@ export function memberAt(state: State, epoch: number, position: number): Member 
   return stored.members.getReadonly(position).toValue();
 }
 
+/** By the tree of what is stored, which never changes: every block of an epoch asks for the same sets. */
+const made = new WeakMap<object, ValidatorSet>();
+
 /** The set of an epoch; undefined if the state doesn't hold it. */
 export function setAt(state: State, epoch: number): ValidatorSet | undefined {
-  if (membersAt(state, epoch) === undefined) return undefined;
-  const stored = state.sets.getReadonly(epoch % SETS_KEPT).toValue();
-  return createValidatorSet(stored.epoch, stored.members, stored.seed);
+  if (epoch < 0) return undefined;
+  const view = state.sets.getReadonly(epoch % SETS_KEPT);
+  if (view.epoch !== epoch || view.members.length === 0) return undefined;
+  const known = made.get(view.node);
+  if (known !== undefined) return known;
+  const stored = view.toValue();
+  const set = createValidatorSet(stored.epoch, stored.members, stored.seed);
+  made.set(view.node, set);
+  return set;
 }
 
 /** In epoch 0 the previous set is the first one. */

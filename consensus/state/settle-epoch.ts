@@ -5,16 +5,19 @@
  * Total: no contribution, no reveal, no quality, no presence each have a defined result.
  */
 import { compareBytes, uint64Bytes } from "../primitives/bytes.ts";
+import { invariant } from "../primitives/faults.ts";
 import { hash } from "../primitives/hash.ts";
 import { LOCK_EPOCHS_MAX, type Params } from "../primitives/params.ts";
 import { allAtOnce, eachStep, type Steps } from "../primitives/steps.ts";
 import { Amount, add, Epoch, subtract, ZERO } from "../primitives/units.ts";
 import { decodeFeatures } from "../types/holdout.ts";
+import { dataTagOf, nullifierOf } from "../types/submission.ts";
 import { shapeOf } from "../work/gradient.ts";
 import { type Fate, type ScoreInput, scoreRound } from "../work/score.ts";
+import { readOutputs } from "../work/signals.ts";
 import type { Context, Scorer } from "./context.ts";
 import { copiesAmong } from "./copies.ts";
-import { givenNothing, openRound, taskOpen } from "./draws.ts";
+import { givenNothing, openRound, taskOpen, useSteps } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
 import { issuanceConstants, settlePublicLane } from "./issuance.ts";
 import { credit, getAccount, getPod, putAccount, putPod } from "./maps.ts";
@@ -24,7 +27,7 @@ import { keepRounds } from "./pod-evidence.ts";
 import { judgePresence, recordWork, seat } from "./seating.ts";
 import { currentMembers } from "./sets.ts";
 import { lockedDebtors, payLockedDebt, settleSlashings } from "./slashing.ts";
-import { bytesText, fromInt64, LANE, type State, toInt32 } from "./state.ts";
+import { bytesText, LANE, type State, toInt32 } from "./state.ts";
 import { takeFromSupply } from "./supply.ts";
 import { turnTasks } from "./task-money.ts";
 
@@ -78,10 +81,17 @@ export type EpochReceipt = {
 };
 
 function contributionsOf(state: State, index: number): Settled["contributions"] {
+  const shape = shapeOf(bytesText(state.tasks.getReadonly(index).shape));
   return state.rounds
     .getReadonly(index)
     .contributions.getAllReadonly()
-    .map((view) => view.toValue())
+    .map((view) => {
+      const { submission, proposer } = view.toValue();
+      const gradient = readOutputs(shape, submission.outputs);
+      invariant(!("code" in gradient), "what was included has a gradient");
+      const [nullifier, dataTag] = [nullifierOf(submission), dataTagOf(submission)];
+      return { slot: submission.slot, proposer, nullifier, dataTag, gradient };
+    })
     .sort((a, b) => compareBytes(a.nullifier, b.nullifier));
 }
 
@@ -100,9 +110,7 @@ export function scoreInputOf(
     model: modelOf(task),
     rows: { features: shape.features, x: decodeFeatures(round.features), y: round.labels },
     // A copy plays with nothing, so it is worth nothing and takes nothing from anybody.
-    gradients: contributions.map(({ gradient }, i) =>
-      gradient.map((word) => (copies.has(i) ? 0 : Number(fromInt64(word)))),
-    ),
+    gradients: contributions.map(({ gradient }, i) => (copies.has(i) ? gradient.map(() => 0) : gradient)),
     rowsPerGradient: shape.rows,
     rate: { numerator: task.rateNumerator, shift: task.rateShift },
     normBound: task.normBound,
@@ -161,7 +169,7 @@ export function* settlementSteps(state: State, { params, score = scoreRound }: C
     if (taskOpen(state.tasks.getReadonly(index), epoch)) open.push(index);
   // Before any model steps: evidence is about the models that proofs were made for.
   keepRounds(state, params, open);
-  yield;
+  yield* useSteps(state);
   const settled = yield* eachStep(open, (index) => settleRound(state, index, score));
 
   const quality = settled.reduce(

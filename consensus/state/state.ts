@@ -10,7 +10,6 @@ import { hasher } from "@chainsafe/persistent-merkle-tree/hasher/hashtree";
 import {
   ByteListType,
   type CompositeViewDU,
-  ContainerNodeStructType,
   ContainerType,
   ListBasicType,
   ListCompositeType,
@@ -40,6 +39,8 @@ import {
   ValidatorIndexType,
   ViewType,
 } from "../types/ssz.ts";
+import { StructType } from "../types/struct.ts";
+import { type Submission, SubmissionType, submissionContentRoot } from "../types/submission.ts";
 import {
   FEATURES_MAX,
   NAME_BYTES_MAX,
@@ -72,7 +73,7 @@ export const PUNISHED_MAX = TASKS_OPEN_MAX * SLOTS_MAX * (Number(PAST_EPOCHS_MAX
 /** More than the distance of a late certificate. */
 export const RECENT_BLOCKS = 8;
 
-export const PodType = new ContainerNodeStructType({
+export const PodType = new StructType({
   podId: Bytes32,
   account: Bytes20,
   publicKey: Bytes32,
@@ -90,7 +91,7 @@ export const PodType = new ContainerNodeStructType({
 export type Pod = ValueOf<typeof PodType>;
 const PodBucketType = new ListCompositeType(PodType, BUCKET_MAX);
 
-export const DatasetType = new ContainerNodeStructType({
+export const DatasetType = new StructType({
   dataRoot: Bytes32,
   podId: Bytes32,
   normalization: Bytes32,
@@ -156,7 +157,7 @@ export const SLASHINGS_EACH_MAX = 16;
 const SLASHINGS_MAX = VALIDATORS_MAX * SLASHINGS_EACH_MAX;
 
 /** One validator slashed for one view. Kept while somebody else's penalty may depend on it. */
-export const SlashingType = new ContainerNodeStructType({
+export const SlashingType = new StructType({
   validator: ValidatorIndexType,
   /** Of the offence. */
   epoch: EpochType,
@@ -169,7 +170,7 @@ export const SlashingType = new ContainerNodeStructType({
 });
 export type Slashing = ValueOf<typeof SlashingType>;
 
-export const EnrollmentType = new ContainerNodeStructType({
+export const EnrollmentType = new StructType({
   podId: Bytes32,
   dataRoot: Bytes32,
   slots: uint8,
@@ -178,9 +179,8 @@ export const EnrollmentType = new ContainerNodeStructType({
 /** Who pays a task's rounds: the public budget, or its sponsor's escrow, whose burned part may be minted again. */
 export const LANE = { public: 0, sponsored: 1 } as const;
 
-/** A weight of a model, 32-bit two's complement; a value of a gradient, 64-bit two's complement. */
+/** A weight of a model: 32-bit two's complement. */
 const ModelType = new ListBasicType(uint32, VALUES_MAX);
-const GradientType = new ListBasicType(bigint64, VALUES_MAX);
 
 export const TaskType = new ContainerType({
   /** Field element of the public input `task`, little-endian. */
@@ -223,7 +223,7 @@ export const TaskType = new ContainerType({
 });
 export type Task = ValueOf<typeof TaskType>;
 
-export const SlotType = new ContainerNodeStructType({
+export const SlotType = new StructType({
   podId: Bytes32,
   publicKey: Bytes32,
   dataRoot: Bytes32,
@@ -231,14 +231,21 @@ export const SlotType = new ContainerNodeStructType({
 });
 export type Slot = ValueOf<typeof SlotType>;
 
-export const ContributionType = new ContainerType({
-  slot: uint16,
+/** A submission that was included, held as it came, with the root that its block's body has of it. */
+class IncludedType extends ContainerType<typeof SubmissionType.fields> {
+  // A record within a record is replaced whole.
+  override readonly isViewMutable = false as boolean as true;
+
+  override hashTreeRootInto(value: Submission, output: Uint8Array, offset: number): void {
+    output.set(submissionContentRoot(value), offset);
+  }
+}
+
+export const ContributionType = new StructType({
+  submission: new IncludedType(SubmissionType.fields),
+  /** Of the block. */
   proposer: ValidatorIndexType,
-  nullifier: Bytes32,
-  dataTag: Bytes32,
-  gradient: GradientType,
 });
-export type Contribution = ValueOf<typeof ContributionType>;
 
 /** One task's present epoch; emptied when it settles. */
 export const RoundType = new ContainerType({
@@ -267,10 +274,10 @@ export const CircuitType = new ContainerType({
   vkHash: Bytes32,
 });
 /** A pod's bond that returns at the turn to `epoch`; a pod that was punished for `epoch`. */
-export const ExitType = new ContainerNodeStructType({ podId: Bytes32, epoch: EpochType });
-export const PunishedType = new ContainerNodeStructType({ podId: Bytes32, epoch: EpochType });
+export const ExitType = new StructType({ podId: Bytes32, epoch: EpochType });
+export const PunishedType = new StructType({ podId: Bytes32, epoch: EpochType });
 
-export const LockType = new ContainerNodeStructType({ account: Bytes20, amount: AmountType });
+export const LockType = new StructType({ account: Bytes20, amount: AmountType });
 
 export const StateType = new ContainerType({
   /** Hash of the chain id. */
@@ -280,12 +287,12 @@ export const StateType = new ContainerType({
   timestampMs: uint64,
   /** Hashes of the newest blocks below `height`, by height modulo the length. */
   recent: new VectorCompositeType(Bytes32, RECENT_BLOCKS),
-  beacon: new ContainerNodeStructType({
+  beacon: new StructType({
     mix: Bytes32,
     /** The mix at the close of this epoch's submissions; zero before. */
     close: Bytes32,
   }),
-  supply: new ContainerNodeStructType({
+  supply: new StructType({
     genesis: AmountType,
     minted: AmountType,
     burned: AmountType,
@@ -298,7 +305,7 @@ export const StateType = new ContainerType({
     /** Of sponsored tasks; their sponsors' bonds are in `bonded`. */
     escrowed: AmountType,
   }),
-  issuance: new ContainerNodeStructType({ target: bigint128, floor: bigint128, ema: bigint128 }),
+  issuance: new StructType({ target: bigint128, floor: bigint128, ema: bigint128 }),
   validators: new ListCompositeType(ValidatorType, VALIDATORS_MAX),
   /** By epoch modulo their number, up to the next epoch's: see sets.ts. */
   sets: new VectorCompositeType(SetType, SETS_KEPT),
@@ -358,9 +365,6 @@ export function* rootSteps(state: State): Steps<Uint8Array> {
   return stateRoot(state);
 }
 
-const WORD = 2n ** 64n;
-export const toInt64 = (value: bigint): bigint => (value < 0n ? value + WORD : value);
-export const fromInt64 = (word: bigint): bigint => (word >= WORD / 2n ? word - WORD : word);
 export const toInt32 = (value: number): number => (value < 0 ? value + 2 ** 32 : value);
 export const fromInt32 = (word: number): number => (word >= 2 ** 31 ? word - 2 ** 32 : word);
 

@@ -18,7 +18,7 @@ import { nullifierOf, type Submission, SubmissionType, submissionContentRoot } f
 import { SELECTOR, type Transaction, TransactionType, transactionId } from "../types/transaction.ts";
 import { proposerOf, type ValidatorSet } from "../types/validator-set.ts";
 import { VoteKind } from "../types/vote.ts";
-import { applySubmission } from "./apply-submission.ts";
+import { type AcceptedSubmission, applySubmission } from "./apply-submission.ts";
 import { applyTransaction } from "./apply-transaction.ts";
 import type { Context, Scorer } from "./context.ts";
 import { closeSubmissions } from "./draws.ts";
@@ -125,7 +125,7 @@ function* bodySteps(
   header: Header,
   body: Body,
   params: Params,
-  score?: Scorer,
+  { score, onBody }: ExecutionOptions,
 ): Steps<BlockReceipt | Fault> {
   const context = contextOf(header, params, score);
   beginBlock(state, header, body.beaconReveal);
@@ -141,11 +141,15 @@ function* bodySteps(
     if (refused !== undefined) return fault("block/transaction", { index, cause: refused.code });
     yield;
   }
+  const included: AcceptedSubmission[] = [];
   for (const [index, submission] of body.submissions.entries()) {
     const accepted = applySubmission(state, submission, context);
     if ("code" in accepted) return fault("block/submission", { index, cause: accepted.code });
+    included.push(accepted);
     yield;
   }
+  const wrong = onBody === undefined ? undefined : yield* onBody(included);
+  if (wrong !== undefined) return wrong;
   return yield* endSteps(state, body, context);
 }
 
@@ -163,7 +167,32 @@ function* endSteps(
   return { transactions: ids, submissions: submissions.map(nullifierOf), epoch };
 }
 
-/** The state after a block, or why the block is invalid. The parent's state is not touched. */
+export type ExecutionOptions = {
+  readonly score?: Scorer | undefined;
+  /**
+   * With what each submission is verified against, once all of the body was taken and before the epoch's end and the
+   * root: whoever verifies can begin then. What it finds wrong makes the block invalid.
+   */
+  readonly onBody?: (included: readonly AcceptedSubmission[]) => Steps<Fault | undefined>;
+};
+
+/** The state after a block whose header was checked, or why the block is invalid. The parent's state is not touched. */
+export function* executionSteps(
+  parent: Parent,
+  block: Block,
+  params: Params,
+  options: ExecutionOptions = {},
+): Steps<Applied | Fault> {
+  const state = fork(parent.state);
+  inheritMemo(parent.state, state);
+  const receipt = yield* bodySteps(state, block.header, block.body, params, options);
+  if ("code" in receipt) return receipt;
+  const root = yield* rootSteps(state);
+  if (!equalBytes(root, block.header.stateRoot)) return fault("block/state-root");
+  return { state, receipt };
+}
+
+/** {@link headerSteps}, then {@link executionSteps}. */
 export function* blockSteps(
   parent: Parent,
   block: Block,
@@ -171,14 +200,7 @@ export function* blockSteps(
   score?: Scorer,
 ): Steps<Applied | Fault> {
   const wrong = yield* headerSteps(parent, block, params);
-  if (wrong !== undefined) return wrong;
-  const state = fork(parent.state);
-  inheritMemo(parent.state, state);
-  const receipt = yield* bodySteps(state, block.header, block.body, params, score);
-  if ("code" in receipt) return receipt;
-  const root = yield* rootSteps(state);
-  if (!equalBytes(root, block.header.stateRoot)) return fault("block/state-root");
-  return { state, receipt };
+  return wrong ?? (yield* executionSteps(parent, block, params, { score }));
 }
 
 /** {@link blockSteps} all at once. */

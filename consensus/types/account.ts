@@ -1,12 +1,13 @@
 /** Accounts as the state holds them, in hash buckets: here because light clients rebuild a bucket's root. */
-import { ContainerNodeStructType, ListCompositeType, type ValueOf } from "@chainsafe/ssz";
+import { ListCompositeType, type ValueOf } from "@chainsafe/ssz";
 import { AmountType, Bytes20, uint64 } from "./ssz.ts";
+import { StructType } from "./struct.ts";
 
 export const ACCOUNT_BUCKETS = 65_536;
 /** Limit of every bucket's encoding; new keys are refused long before. */
 export const BUCKET_MAX = 2 ** 20;
 
-export const AccountType = new ContainerNodeStructType({
+export const AccountType = new StructType({
   address: Bytes20,
   nonce: uint64,
   balance: AmountType,

@@ -1,11 +1,12 @@
 /** The validator set of one epoch: as the state holds it, with weights, quorum, and whose turn it is to propose. */
-import { ContainerNodeStructType, ContainerType, ListCompositeType, type ValueOf } from "@chainsafe/ssz";
+import { ContainerType, ListCompositeType, type ValueOf } from "@chainsafe/ssz";
 import { invariant } from "../primitives/faults.ts";
 import { createDraw, drawWithout } from "../primitives/hash.ts";
 import type { Epoch, View } from "../primitives/units.ts";
 import { Bytes32, Bytes48, bigint64, EpochType, SEATS_MAX, ValidatorIndexType } from "./ssz.ts";
+import { StructType } from "./struct.ts";
 
-const MemberType = new ContainerNodeStructType({
+const MemberType = new StructType({
   /** Position in the state's list of validators. */
   validator: ValidatorIndexType,
   /** Here too, so that a set's root says who may sign: light clients need nothing else. */

@@ -18,7 +18,7 @@ import type { Store } from "../store/store.ts";
 
 export type LightComponents = {
   readonly chain: Pick<Chain, "final" | "finalCertificate">;
-  readonly store: Pick<Store, "blockAt" | "finalizationAt" | "epochProof" | "place" | "lowest">;
+  readonly store: Pick<Store, "blockAt" | "finalizationAt" | "epochProof" | "proof" | "lowest">;
   readonly genesis: Pick<Genesis, "state">;
 };
 
@@ -56,7 +56,7 @@ export function createLightAnswers({ chain, store, genesis }: LightComponents) {
     },
 
     submission(id: Uint8Array): Uint8Array {
-      const place = store.place("proof", id);
+      const place = store.proof(id)?.place;
       const block = place === undefined ? undefined : store.blockAt(place.height);
       const submission = block?.body.submissions[place?.index ?? 0];
       if (place === undefined || block === undefined || submission === undefined)

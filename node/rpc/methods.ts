@@ -79,7 +79,7 @@ function createHandlers(components: MethodComponents): Handlers {
   const light = createLightAnswers(components);
 
   const txStatus = (id: string): TxStatus => {
-    const place = store.place("transaction", fromHex(id, 32));
+    const place = store.transaction(fromHex(id, 32));
     if (place !== undefined) return { id, stage: "final", height: String(place.height) };
     return { id, stage: mempool.transaction(id) === undefined ? "unknown" : "pooled" };
   };

@@ -62,7 +62,7 @@ export function blockView({
 
 function isFilled(round: RoundView, slot: number): boolean {
   for (let i = 0; i < round.contributions.length; i++)
-    if (round.contributions.getReadonly(i).slot === slot) return true;
+    if (round.contributions.getReadonly(i).toValue().submission.slot === slot) return true;
   return false;
 }
 

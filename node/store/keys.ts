@@ -5,7 +5,7 @@
  * ```
  * m/<name>                          meta: version, chain, head, floors, the signer's serial
  * v/<epoch>/<view>/<kind>           own vote: its ordinal and its subject
- * p/<epoch>/<view>                  own proposal
+ * p/<epoch>/<view>                  own proposal, without its block
  * w/<epoch>/<view>/<kind>/<signer>  first vote heard of a validator
  * b/<hash>                          block, speculative or final
  * u/<height>/<hash>                 marks a block that is not final (empty value)
@@ -15,7 +15,8 @@
  * n/<height>                        manifest of a snapshot of the state
  * k/<height>/<index>                a chunk of it
  * e/<epoch>                         what proves the end of an epoch and the next set
- * t/<transaction id>, z/<proof id>  where it was included: {height, index}
+ * t/<transaction id>                where it was included: {height, index}
+ * z/<proof id>                      the same, and which slot it was for
  * r/<namespace>/<key>               record: small JSON
  * ```
  */
@@ -34,7 +35,6 @@ const name = (value: string): string => {
   return value;
 };
 
-export type IndexKind = "transaction" | "proof";
 type VoteSlot = Pick<Subject, "epoch" | "view" | "kind">;
 
 export const keys = {
@@ -52,7 +52,8 @@ export const keys = {
   snapshot: (height: number) => `n/${number(height)}`,
   chunk: (height: number, index: number) => `k/${number(height)}/${number(index)}`,
   epochProof: (epoch: number) => `e/${number(epoch)}`,
-  index: (of: IndexKind, id: Uint8Array) => `${of === "transaction" ? "t" : "z"}/${bytes(id)}`,
+  transaction: (id: Uint8Array) => `t/${bytes(id)}`,
+  proof: (id: Uint8Array) => `z/${bytes(id)}`,
   record: (namespace: string, key: string) => `r/${name(namespace)}/${name(key)}`,
 } as const;
 
@@ -88,6 +89,8 @@ export const ranges = {
     lt: `${prefix}/${number(epoch)}`,
   }),
 } as const;
+
+export const isBlockKey = (key: string): boolean => key.startsWith("b/");
 
 /** The part of a key after its last separator. */
 export const lastPart = (key: string): string => key.slice(key.lastIndexOf("/") + 1);

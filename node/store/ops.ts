@@ -7,7 +7,7 @@ import { ContainerType, type Type, type ValueOf } from "@chainsafe/ssz";
 import { equalBytes, uint64Bytes } from "../../consensus/primitives/bytes.ts";
 import { FaultError, invariant } from "../../consensus/primitives/faults.ts";
 import type { Epoch, Height, View } from "../../consensus/primitives/units.ts";
-import { type Block, BlockType, type Proposal, ProposalType } from "../../consensus/types/block.ts";
+import { type Block, BlockType, JustificationType, type Proposal } from "../../consensus/types/block.ts";
 import { type Certificate, CertificateType } from "../../consensus/types/certificate.ts";
 import { type EpochProof, EpochProofType } from "../../consensus/types/light-client.ts";
 import {
@@ -15,12 +15,13 @@ import {
   decode,
   EpochType,
   HeightType,
+  uint16,
   uint32,
   uint64,
   ViewType,
 } from "../../consensus/types/ssz.ts";
 import { type Subject, SubjectType, type Vote, VoteType } from "../../consensus/types/vote.ts";
-import { type IndexKind, keys, lastPart } from "./keys.ts";
+import { keys, lastPart } from "./keys.ts";
 import { chunksOf, ManifestType, manifestOf, SNAPSHOT_BYTES_MAX } from "./manifest.ts";
 
 /** Newest snapshots that are kept. */
@@ -51,6 +52,19 @@ export type Head = ValueOf<typeof HeadType>;
 export const PlaceType = new ContainerType({ height: HeightType, index: uint32 });
 export type Place = ValueOf<typeof PlaceType>;
 
+/** Where a proof was included, and which slot it was for: the state forgets that when the round settles. */
+export const ProofPlaceType = new ContainerType({
+  place: PlaceType,
+  task: Bytes32,
+  epoch: EpochType,
+  slot: uint16,
+  podId: Bytes32,
+});
+export type ProofPlace = ValueOf<typeof ProofPlaceType>;
+
+/** A proposal without its block, which has its own place and which the vote names. */
+export const OwnProposalType = new ContainerType({ vote: VoteType, justification: JustificationType });
+
 /** Ordinals count own votes without a gap, so that a hole in LevelDB's log is noticed (see store.ts). */
 export const OwnVoteType = new ContainerType({ ordinal: uint64, subject: SubjectType });
 
@@ -76,7 +90,8 @@ export type StoreOp =
   | { readonly kind: "base"; readonly height: Height }
   /** Verified, or made of the own final block. */
   | { readonly kind: "epoch-proof"; readonly epoch: Epoch; readonly proof: EpochProof }
-  | { readonly kind: "index"; readonly of: IndexKind; readonly id: Uint8Array; readonly place: Place }
+  | { readonly kind: "transaction"; readonly id: Uint8Array; readonly place: Place }
+  | { readonly kind: "proof"; readonly id: Uint8Array; readonly at: ProofPlace }
   | { readonly kind: "record"; readonly namespace: string; readonly key: string; readonly value: JsonValue }
   | { readonly kind: "meta"; readonly key: string; readonly value: Uint8Array };
 
@@ -87,6 +102,8 @@ export type BatchOp =
 /** What translation must know of what is already stored; the store applies the changes once the batch is on disk. */
 export type WriteView = {
   get: (key: string) => Uint8Array | undefined;
+  /** Whether a block is known to be on disk, by its key. One that is there and not known is written again. */
+  holds: (key: string) => boolean;
   head: Head | undefined;
   /** Ordinal of the next own vote. */
   nextVote: number;
@@ -128,7 +145,9 @@ export async function translate(ops: readonly StoreOp[], view: WriteView): Promi
   const stored = view.get;
   /** Later operations of the list see what earlier ones will have written. */
   const fresh = new Map<string, Uint8Array>();
+  const held = view.holds;
   view.get = (key) => fresh.get(key) ?? stored(key);
+  view.holds = (key) => fresh.has(key) || held(key);
   for (const op of ops) {
     const translated = await translateOne(op, view);
     for (const it of translated) if (it.type === "put") fresh.set(it.key, it.value);
@@ -146,14 +165,8 @@ async function translateOne(op: StoreOp, view: WriteView): Promise<BatchOp[]> {
       const { epoch, view: at, kind } = subject;
       return [put(keys.seenVote(epoch, at, kind, signer), VoteType.serialize(op.vote))];
     }
-    case "block": {
-      const { height } = op.block.header;
-      if (view.get(keys.finalHash(height)) !== undefined) return []; // decided: already stored, or lost for good
-      return [
-        put(keys.block(op.hash), BlockType.serialize(op.block)),
-        put(keys.speculative(height, op.hash), EMPTY),
-      ];
-    }
+    case "block":
+      return block(op, view);
     case "certificate":
       return [put(keys.certificate(op.certificate.subject), CertificateType.serialize(op.certificate))];
     case "finalized":
@@ -166,8 +179,10 @@ async function translateOne(op: StoreOp, view: WriteView): Promise<BatchOp[]> {
       return base(op.height, view);
     case "epoch-proof":
       return [put(keys.epochProof(op.epoch), EpochProofType.serialize(op.proof))];
-    case "index":
-      return [put(keys.index(op.of, op.id), PlaceType.serialize(op.place))];
+    case "transaction":
+      return [put(keys.transaction(op.id), PlaceType.serialize(op.place))];
+    case "proof":
+      return [put(keys.proof(op.id), ProofPlaceType.serialize(op.at))];
     case "record": {
       const value = textBytes(JSON.stringify(op.value));
       invariant(
@@ -180,6 +195,18 @@ async function translateOne(op: StoreOp, view: WriteView): Promise<BatchOp[]> {
       invariant(op.value.length <= META_BYTES_MAX, `meta ${op.key} of ${op.value.length} bytes`);
       return [put(keys.meta(op.key), op.value)];
   }
+}
+
+/** A block's bytes are the most of what is written, and written once, however many votes are about it. */
+function block(
+  { hash, block: it }: Pick<Extract<StoreOp, { kind: "block" }>, "hash" | "block">,
+  view: WriteView,
+): BatchOp[] {
+  const { height } = it.header;
+  const key = keys.block(hash);
+  if (view.holds(key)) return [];
+  if (view.get(keys.finalHash(height)) !== undefined) return []; // decided: already stored, or lost for good
+  return [put(key, BlockType.serialize(it)), put(keys.speculative(height, hash), EMPTY)];
 }
 
 function ownVote(op: Extract<StoreOp, { kind: "own-vote" }>, view: WriteView): BatchOp[] {
@@ -202,13 +229,18 @@ function ownVote(op: Extract<StoreOp, { kind: "own-vote" }>, view: WriteView): B
     invariant(SubjectType.equals(stored, subject), `second own vote in view ${subject.view}`);
   }
   if (proposal !== undefined) {
-    batch.push(put(keys.ownProposal(subject.epoch, subject.view), ProposalType.serialize(proposal)));
+    const { vote, justification, block: proposed } = proposal;
+    invariant(SubjectType.equals(vote.subject, subject), "a proposal's vote is the own vote");
+    batch.push(
+      ...block({ hash: subject.blockHash, block: proposed }, view),
+      put(keys.ownProposal(subject.epoch, subject.view), OwnProposalType.serialize({ vote, justification })),
+    );
   }
   return batch;
 }
 
 async function finalized(op: Extract<StoreOp, { kind: "finalized" }>, view: WriteView): Promise<BatchOp[]> {
-  const { height, hash, block, certificate } = op;
+  const { height, hash, block: it, certificate } = op;
   const known = view.get(keys.finalHash(height));
   invariant(known === undefined || equalBytes(known, hash), `a second final block at height ${height}`);
   const mark = keys.speculative(height, hash);
@@ -220,7 +252,8 @@ async function finalized(op: Extract<StoreOp, { kind: "finalized" }>, view: Writ
   for (const other of await view.speculativeAt(height)) {
     if (other !== mark) batch.push(del(other), del(`b/${lastPart(other)}`));
   }
-  if (block !== undefined) batch.push(put(keys.block(hash), BlockType.serialize(block)));
+  const key = keys.block(hash);
+  if (it !== undefined && !view.holds(key)) batch.push(put(key, BlockType.serialize(it)));
   return batch;
 }
 

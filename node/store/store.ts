@@ -15,33 +15,38 @@ import {
   type Header,
   HeaderType,
   type Proposal,
-  ProposalType,
 } from "../../consensus/types/block.ts";
 import { type Certificate, CertificateType } from "../../consensus/types/certificate.ts";
 import { type EpochProof, EpochProofType } from "../../consensus/types/light-client.ts";
 import { type Subject, type Vote, type VoteKind, VoteType } from "../../consensus/types/vote.ts";
-import { type IndexKind, keys, lastPart, ranges } from "./keys.ts";
+import { isBlockKey, keys, lastPart, ranges } from "./keys.ts";
 import { type Level, openLevel } from "./level.ts";
 import { type Manifest, ManifestType } from "./manifest.ts";
 import {
+  type BatchOp,
   decodeStored,
   type Head,
   HeadType,
   type JsonValue,
   LOWEST,
+  OwnProposalType,
   OwnVoteType,
   type Place,
   PlaceType,
+  type ProofPlace,
+  ProofPlaceType,
   type StoreOp,
   translate,
   type WriteView,
 } from "./ops.ts";
 import { createTurns } from "./turns.ts";
 
-/** 2: snapshots in chunks, epoch proofs under keys of their own. */
-const VERSION = 2;
+/** 3: own proposals without their blocks, proofs with their slots. */
+const VERSION = 3;
 /** Callers await each write, so this many waiting is a bug. */
 const WRITES_WAITING_MAX = 1024;
+/** Newest blocks that are known to be on disk, by key. */
+const HELD_MAX = 512;
 /** Entries deleted in one batch while pruning. */
 const PRUNE_BATCH = 1000;
 const RANGE_LIMIT_MAX = 1024;
@@ -73,7 +78,8 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
   const prunedBelowKey = keys.meta("pruned-below");
   let prunedBelow = Epoch(readCount(get(prunedBelowKey)));
   const votes = await checkVotes(db, dir, prunedBelow);
-  let state: Omit<WriteView, "get" | "speculativeAt" | "speculativeUpTo"> = {
+  const held = new Set<string>();
+  let state: Omit<WriteView, "get" | "holds" | "speculativeAt" | "speculativeUpTo"> = {
     head: readHead(get(keys.meta("head"))),
     nextVote: votes.next,
     voteEpoch: votes.epoch > prunedBelow ? votes.epoch : prunedBelow,
@@ -92,17 +98,32 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
     }
   };
 
+  /** A batch is on disk. */
+  const noteHeld = (batch: readonly BatchOp[]): void => {
+    for (const { type, key } of batch) {
+      if (!isBlockKey(key)) continue;
+      if (type === "put") held.add(key);
+      else held.delete(key);
+    }
+    for (const key of held) {
+      if (held.size <= HELD_MAX) break;
+      held.delete(key);
+    }
+  };
+
   const write = (ops: readonly StoreOp[]): Promise<void> =>
     alone(async () => {
       const view: WriteView = {
         ...state,
         get,
+        holds: (key) => held.has(key),
         speculativeAt: (height) => db.keys(ranges.speculative(height), RANGE_LIMIT_MAX),
         speculativeUpTo: (height) => db.keys(ranges.speculativeUpTo(height), RANGE_LIMIT_MAX),
       };
       const batch = await translate(ops, view);
       if (batch.length === 0) return;
       await db.commit(batch);
+      noteHeld(batch);
       const { head, nextVote, voteEpoch, snapshots, lowest } = view;
       state = { head, nextVote, voteEpoch, snapshots, lowest };
     });
@@ -211,10 +232,14 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
     },
     /** No own vote was cast in a later epoch, and none may be cast in an earlier one. */
     voteEpoch: (): Epoch => state.voteEpoch,
+    /** Undefined as well once another block was final at its height: nobody would vote for it any more. */
     ownProposal(epoch: Epoch, view: number): Proposal | undefined {
       const key = keys.ownProposal(epoch, view);
       const bytes = get(key);
-      return bytes === undefined ? undefined : (decodeStored(ProposalType, key, bytes) as Proposal);
+      if (bytes === undefined) return undefined;
+      const { vote, justification } = decodeStored(OwnProposalType, key, bytes);
+      const block = blockByHash(vote.subject.blockHash);
+      return block === undefined ? undefined : { block, vote, justification };
     },
     /** Heights of the stored snapshots, ascending: at most two. */
     snapshotHeights: (): readonly Height[] => state.snapshots,
@@ -234,9 +259,13 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
       }
       return at === whole.length ? whole : undefined;
     },
-    place(of: IndexKind, id: Uint8Array): Place | undefined {
-      const bytes = get(keys.index(of, id));
-      return bytes === undefined ? undefined : decodeStored(PlaceType, of, bytes);
+    transaction(id: Uint8Array): Place | undefined {
+      const bytes = get(keys.transaction(id));
+      return bytes === undefined ? undefined : decodeStored(PlaceType, "t/", bytes);
+    },
+    proof(id: Uint8Array): ProofPlace | undefined {
+      const bytes = get(keys.proof(id));
+      return bytes === undefined ? undefined : decodeStored(ProofPlaceType, "z/", bytes);
     },
     record(namespace: string, key: string): JsonValue | undefined {
       const bytes = get(keys.record(namespace, key));

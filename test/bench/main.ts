@@ -16,6 +16,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   transition: () => import("./transition.ts"),
   settle: () => import("./settle.ts"),
   admission: () => import("./admission.ts"),
+  execution: () => import("./execution.ts"),
   sync: () => import("./sync.ts"),
   finality: () => import("./finality.ts"),
   blocks: () => import("./blocks.ts"),

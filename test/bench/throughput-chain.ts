@@ -85,8 +85,13 @@ export function dataOf(): Data {
 
 const nameOf = ({ publicKey }: Key): string => formatAddress(addressOf(publicKey));
 
-/** The genesis document; its time is now. */
-export function documentOf(circuit: BuiltCircuit, data: Data, pool: HoldoutPool): GenesisDocument {
+/** The genesis document; its time is now unless said. */
+export function documentOf(
+  circuit: BuiltCircuit,
+  data: Data,
+  pool: HoldoutPool,
+  timeMs = Date.now(),
+): GenesisDocument {
   const { mean, scale } = data.standard;
   const params = resolveParams("dev", OVERRIDES);
   const bench = pods();
@@ -94,7 +99,7 @@ export function documentOf(circuit: BuiltCircuit, data: Data, pool: HoldoutPool)
     chainId: CHAIN_ID,
     preset: "dev",
     params: Object.fromEntries(Object.entries(OVERRIDES).map(([name, value]) => [name, String(value)])),
-    timeMs: String(Date.now()),
+    timeMs: String(timeMs),
     accounts: [{ address: nameOf(sponsorKey()), balance: String(zkp(1_000)) }],
     validators: Array.from({ length: VALIDATORS }, (_, i) => {
       const bls = devKey("bls", `bench-node-${i}`);

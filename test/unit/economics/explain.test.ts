@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { toHex } from "../../../consensus/primitives/bytes.ts";
 import { zkp } from "../../../consensus/primitives/units.ts";
-import { type RewardRecord, receiptOps } from "../../../node/receipts.ts";
+import { type RoundRewards, receiptOps, rewardOf, roundKey } from "../../../node/receipts.ts";
 import { explainProof } from "../../../pod/explain.ts";
 import { METHODS } from "../../../rpc/methods.ts";
 import { createChain, genesisLink, playEpoch } from "../../helpers/chain.ts";
@@ -25,10 +25,11 @@ function explained(world: ReturnType<typeof createWorld>, epoch: Epoch) {
     set: template.set,
     receipt,
   });
-  return epoch.rounds.flatMap(({ task, contributions }) =>
+  return epoch.rounds.flatMap(({ task, epoch: roundEpoch, contributions }) =>
     contributions.map(({ nullifier, amount, slot, podId }) => {
       const op = ops.find(
-        (it) => it.kind === "record" && it.namespace === "rewards" && it.key === toHex(nullifier),
+        (it) =>
+          it.kind === "record" && it.namespace === "rewards" && it.key === roundKey(toHex(task), roundEpoch),
       );
       assert.ok(op?.kind === "record");
       const status = METHODS.proof_get.result.parse({
@@ -39,7 +40,7 @@ function explained(world: ReturnType<typeof createWorld>, epoch: Epoch) {
         slot,
         podId: toHex(podId),
         height: "30",
-        reward: op.value as unknown as RewardRecord,
+        reward: rewardOf(op.value as unknown as RoundRewards, toHex(nullifier)),
       });
       const { amount: made, lines } = explainProof(status);
       return { amount, made, text: lines.join("\n") };

@@ -11,6 +11,7 @@ import { nullifierOf } from "../../../consensus/types/submission.ts";
 import { VoteKind } from "../../../consensus/types/vote.ts";
 import { type FinalizedEvent, openChain } from "../../../node/chain.ts";
 import { silentLog } from "../../../node/log.ts";
+import { type RoundRewards, rewardOf, roundKey } from "../../../node/receipts.ts";
 import { openStore } from "../../../node/store/store.ts";
 import {
   certify,
@@ -284,8 +285,13 @@ describe("a restart", () => {
     assert.equal(await again.chain.check(blockOf(next)), "valid");
     assert.deepEqual(again.chain.ancestor(again.chain.tip(), 5), blockOf(pathOf(next).at(-6) ?? next).header);
     for (const nullifier of submissionsOf(chain, genesis.state).map(nullifierOf)) {
-      assert.ok(again.store.place("proof", nullifier) !== undefined);
-      assert.ok(again.store.record("rewards", toHex(nullifier)) !== undefined);
+      const at = again.store.proof(nullifier);
+      assert.ok(at !== undefined);
+      const round = again.store.record(
+        "rewards",
+        roundKey(toHex(at.task), at.epoch),
+      ) as unknown as RoundRewards;
+      assert.ok(rewardOf(round, toHex(nullifier)) !== undefined);
     }
   });
 

@@ -9,7 +9,7 @@ import type { Executed } from "../../../node/executed.ts";
 import { createMempool } from "../../../node/mempool.ts";
 import { createProofLife, isReached } from "../../../node/proof-life.ts";
 import { receiptOps } from "../../../node/receipts.ts";
-import type { JsonValue, Place } from "../../../node/store/ops.ts";
+import type { JsonValue, ProofPlace } from "../../../node/store/ops.ts";
 import {
   createChain,
   EPOCH,
@@ -40,7 +40,7 @@ function executedOf({ hash, block, state, set, receipt }: Link): Executed {
 
 /** A life over a store of plain maps. */
 function create() {
-  const places = new Map<string, Place>();
+  const places = new Map<string, ProofPlace>();
   const records = new Map<string, JsonValue>();
   const hashes = new Map<number, Uint8Array>();
   const pending: Executed[] = [];
@@ -49,7 +49,7 @@ function create() {
     chain: { pending: () => pending },
     mempool,
     store: {
-      place: (of, key) => places.get(`${of}/${toHex(key)}`),
+      proof: (key) => places.get(toHex(key)),
       record: (namespace, key) => records.get(`${namespace}/${key}`),
       hashAt: (height) => hashes.get(height),
       lowest: () => Height(1),
@@ -58,7 +58,7 @@ function create() {
   const finalize = (link: Link): void => {
     hashes.set(link.state.height, link.hash);
     for (const op of receiptOps(executedOf(link))) {
-      if (op.kind === "index") places.set(`${op.of}/${toHex(op.id)}`, op.place);
+      if (op.kind === "proof") places.set(toHex(op.id), op.at);
       if (op.kind === "record") records.set(`${op.namespace}/${op.key}`, op.value);
     }
   };

@@ -8,7 +8,7 @@ import { Epoch, Height, View } from "../../../consensus/primitives/units.ts";
 import { BlockType, ProposalType } from "../../../consensus/types/block.ts";
 import { VoteKind } from "../../../consensus/types/vote.ts";
 import { keys } from "../../../node/store/keys.ts";
-import type { Head, StoreOp } from "../../../node/store/ops.ts";
+import type { Head, ProofPlace, StoreOp } from "../../../node/store/ops.ts";
 import { openStore } from "../../../node/store/store.ts";
 import {
   block,
@@ -37,6 +37,14 @@ const head = (height: number, epoch: number, view: number, fill = 1): Head => ({
   view: View(view),
 });
 
+const proofPlace: ProofPlace = {
+  place: { height: Height(3), index: 4 },
+  task: bytes(32, 2),
+  epoch: Epoch(1),
+  slot: 5,
+  podId: bytes(32, 3),
+};
+
 test("what one write holds is all there after the folder is opened again", async (t) => {
   const dir = await folder(t);
   const { block: final, hash } = block(3);
@@ -49,8 +57,8 @@ test("what one write holds is all there after the folder is opened again", async
     { kind: "finalized", height: Height(3), hash, certificate: certificate(finalize(3, 1)) },
     { kind: "head", head: { ...head(3, 1, 3), hash } },
     { kind: "snapshot", height: Height(2), bytes: bytes(3_000_000, 6) },
-    { kind: "index", of: "transaction", id: bytes(32, 8), place: { height: Height(3), index: 2 } },
-    { kind: "index", of: "proof", id: bytes(32, 8), place: { height: Height(3), index: 4 } },
+    { kind: "transaction", id: bytes(32, 8), place: { height: Height(3), index: 2 } },
+    { kind: "proof", id: bytes(32, 8), at: proofPlace },
     { kind: "record", namespace: "rounds", key: "1", value: { minted: "12", pods: [1, 2] } },
     { kind: "meta", key: "note", value: bytes(3, 1) },
   ];
@@ -74,11 +82,63 @@ test("what one write holds is all there after the folder is opened again", async
   const own = store.ownProposal(Epoch(1), 4);
   assert.deepEqual(own && ProposalType.serialize(own), ProposalType.serialize(proposed));
   assert.deepEqual(store.snapshot(Height(2)), bytes(3_000_000, 6));
-  assert.deepEqual(store.place("transaction", bytes(32, 8)), { height: 3, index: 2 });
-  assert.deepEqual(store.place("proof", bytes(32, 8)), { height: 3, index: 4 });
-  assert.equal(store.place("proof", bytes(32, 9)), undefined);
+  assert.deepEqual(store.transaction(bytes(32, 8)), { height: 3, index: 2 });
+  assert.deepEqual(store.proof(bytes(32, 8)), proofPlace);
+  assert.equal(store.proof(bytes(32, 9)), undefined);
   assert.deepEqual(store.record("rounds", "1"), { minted: "12", pods: [1, 2] });
   assert.deepEqual(store.meta("note"), bytes(3, 1));
+});
+
+test("an own proposal is whole without its block being written beside it, and gone with it", async (t) => {
+  const store = await reopen(await folder(t), t);
+  const proposed = proposal(4);
+  const { subject } = proposed.vote;
+  await store.write([{ kind: "own-vote", subject, proposal: proposed }]);
+  const bytesOf = (): Uint8Array | undefined => {
+    const own = store.ownProposal(subject.epoch, subject.view);
+    return own && ProposalType.serialize(own);
+  };
+  assert.deepEqual(bytesOf(), ProposalType.serialize(proposed));
+  const other = block(proposed.block.header.height, 9);
+  await store.write([{ kind: "finalized", height: proposed.block.header.height, ...other }]);
+  assert.equal(bytesOf(), undefined, "another block is final at its height");
+  const wrong = { ...proposed, vote: { ...proposed.vote, subject: nullify(6) } };
+  await assert.rejects(
+    store.write([{ kind: "own-vote", subject: nullify(7), proposal: wrong }]),
+    /invariant/,
+  );
+});
+
+test("a block is there whoever brings it first: a vote, a proposal, or what makes it final", async (t) => {
+  const dir = await folder(t);
+  const first = await openStore(dir, { chain: CHAIN });
+  const [a, b, c] = [block(3, 1), block(4, 1), block(5, 1)];
+  await first.write([{ kind: "block", ...a }]);
+  await first.write([{ kind: "block", ...a }]);
+  await first.write([
+    { kind: "block", ...b },
+    { kind: "finalized", height: Height(3), hash: a.hash, block: a.block },
+  ]);
+  await first.close();
+  // What another process wrote is not known to be there, and written again does no harm.
+  const store = await reopen(dir, t);
+  await store.write([
+    { kind: "block", ...b },
+    { kind: "finalized", height: Height(4), hash: b.hash, block: b.block },
+    { kind: "finalized", height: Height(5), hash: c.hash, block: c.block },
+  ]);
+  for (const [i, it] of [a, b, c].entries())
+    assert.deepEqual(store.blockAt(Height(3 + i))?.header, it.block.header);
+});
+
+test("a block that was deleted as a loser is not taken for one that is there", async (t) => {
+  const store = await reopen(await folder(t), t);
+  const [a, b] = [block(3, 1), block(3, 2)];
+  await store.write([a, b].map((it) => ({ kind: "block", ...it })));
+  await store.write([{ kind: "base", height: Height(4) }]);
+  assert.equal(store.blockByHash(a.hash), undefined);
+  await store.write([{ kind: "finalized", height: Height(3), hash: a.hash, block: a.block }]);
+  assert.deepEqual(store.blockAt(Height(3))?.header, a.block.header);
 });
 
 test("a folder in use is refused, and so is one of another chain", async (t) => {

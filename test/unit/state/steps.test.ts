@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { type Fault, fault } from "../../../consensus/primitives/faults.ts";
+import { allAtOnce, type Steps } from "../../../consensus/primitives/steps.ts";
 import { Amount, Epoch } from "../../../consensus/primitives/units.ts";
-import { checkSteps, collectChecks } from "../../../consensus/state/checks.ts";
+import type { AcceptedSubmission } from "../../../consensus/state/apply-submission.ts";
+import { type Checks, checkSteps, collectChecks } from "../../../consensus/state/checks.ts";
 import { encodeSteps } from "../../../consensus/state/encode.ts";
 import { putAccount } from "../../../consensus/state/maps.ts";
 import {
@@ -14,7 +17,13 @@ import {
   type State,
   stateRoot,
 } from "../../../consensus/state/state.ts";
-import { type Applied, applyBlock, blockSteps, contextOf } from "../../../consensus/state/transition.ts";
+import {
+  type Applied,
+  applyBlock,
+  blockSteps,
+  contextOf,
+  executionSteps,
+} from "../../../consensus/state/transition.ts";
 import type { Block } from "../../../consensus/types/block.ts";
 import {
   CLOSE,
@@ -132,6 +141,45 @@ describe("a block that is executed in steps", () => {
       }
       assert.deepEqual(step.value, collectChecks(state, set, blockOf(link), context));
     }
+  });
+
+  test("knows the same checks by the time that its body was taken", () => {
+    let submissions = 0;
+    for (const link of links.slice(0, CLOSE)) {
+      const parent = parentOf(link);
+      const block = blockOf(link);
+      const context = contextOf(block.header, chain.params);
+      let checks: Checks | Fault | undefined;
+      const onBody = function* (included: readonly AcceptedSubmission[]): Steps<undefined> {
+        submissions += included.length;
+        checks = yield* checkSteps(parent.state, parent.set, block, context, included);
+        return undefined;
+      };
+      unwrap<Applied>(allAtOnce(executionSteps(parent, block, chain.params, { onBody })));
+      assert.deepEqual(checks, collectChecks(parent.state, parent.set, block, context));
+    }
+    assert.ok(submissions > 0);
+  });
+
+  test("is invalid by what is found then, and no body that the state refuses gets there", () => {
+    const link = links[0];
+    assert.ok(link !== undefined);
+    const [parent, block] = [parentOf(link), blockOf(link)];
+    let asked = 0;
+    const onBody = function* (): Steps<Fault> {
+      asked += 1;
+      yield;
+      return fault("block/evidence");
+    };
+    const run = (it: Block): Applied | Fault =>
+      allAtOnce(executionSteps(parent, it, chain.params, { onBody }));
+    assert.deepEqual(run(block), fault("block/evidence"));
+    assert.equal(asked, 1);
+    const [submission] = block.body.submissions;
+    assert.ok(submission !== undefined);
+    const twice = run({ ...block, body: { ...block.body, submissions: [submission, submission] } });
+    assert.ok("code" in twice && twice.code === "block/submission");
+    assert.equal(asked, 1);
   });
 });
 

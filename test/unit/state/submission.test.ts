@@ -1,13 +1,16 @@
 /** Submissions: every reason to refuse one, in a block and between blocks, and what one writes. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { ContainerType } from "@chainsafe/ssz";
 import { Epoch } from "../../../consensus/primitives/units.ts";
 import { applySubmission } from "../../../consensus/state/apply-submission.ts";
 import { getDataset } from "../../../consensus/state/maps.ts";
-import { fork } from "../../../consensus/state/state.ts";
-import { fieldToBytes, nullifierOf, type Submission } from "../../../consensus/types/submission.ts";
+import { settleEpoch } from "../../../consensus/state/settle-epoch.ts";
+import { ContributionType, fork, type State, StateType, stateRoot } from "../../../consensus/state/state.ts";
+import { ValidatorIndexType } from "../../../consensus/types/ssz.ts";
+import { fieldToBytes, type Submission, SubmissionType } from "../../../consensus/types/submission.ts";
 import { FIELD_ORDER } from "../../../consensus/work/gradient.ts";
-import { CLOSE, createChain, fieldBytes, submissionOf } from "../../helpers/chain.ts";
+import { CLOSE, createChain, EPOCH, fieldBytes, submissionOf } from "../../helpers/chain.ts";
 import { joined, split } from "../../helpers/outputs.ts";
 import { assertSubmissionRefused, contextAt } from "../../helpers/refusals.ts";
 
@@ -25,13 +28,43 @@ assert.ok(!("code" in taken));
 one.commit();
 
 describe("a submission", () => {
-  test("becomes a contribution, and one use of its batch is spent", () => {
+  test("becomes a contribution, and one use of its batch is spent when the epoch ends", () => {
     const round = one.rounds.getReadonly(0);
     const slot = round.slots.getReadonly(0);
     assert.equal(round.contributions.length, 1);
-    assert.deepEqual(round.contributions.getReadonly(0).nullifier, nullifierOf(good));
-    assert.equal(getDataset(one, slot.dataRoot)?.uses[slot.batchIndex], 1);
-    assert.equal(getDataset(state, slot.dataRoot)?.uses[slot.batchIndex], 0);
+    assert.equal(round.contributions.getReadonly(0).toValue().submission, good);
+    const usesOf = (it: State): number | undefined => getDataset(it, slot.dataRoot)?.uses[slot.batchIndex];
+    assert.equal(usesOf(one), 0);
+    const ended = fork(one);
+    settleEpoch(ended, contextAt(chain, EPOCH));
+    assert.equal(usesOf(ended), 1);
+    const unused = fork(state);
+    settleEpoch(unused, contextAt(chain, EPOCH));
+    assert.equal(usesOf(unused), 0);
+  });
+
+  test("is in the state with all of its bytes, by the root that the body has of it, and its proposer", () => {
+    const { contributions } = one.rounds.getReadonly(0);
+    const contribution = contributions.getReadonly(0);
+    assert.deepEqual(contribution.toValue(), { submission: good, proposer: contextAt(chain, 1).proposer });
+    const plain = new ContainerType({ submission: SubmissionType, proposer: ValidatorIndexType });
+    const rootOfAll = (change: Partial<Submission>): Uint8Array => {
+      const it = fork(state);
+      const submission = { ...good, ...change };
+      assert.ok(!("code" in applySubmission(it, submission, contextAt(chain, 1))));
+      const value = it.rounds.getReadonly(0).contributions.getReadonly(0).toValue();
+      assert.deepEqual(ContributionType.toViewDU(value).hashTreeRoot(), plain.hashTreeRoot(value));
+      return stateRoot(it);
+    };
+    assert.deepEqual(stateRoot(one), rootOfAll({}));
+    assert.notDeepEqual(stateRoot(one), rootOfAll({ proof: good.proof.map((byte) => byte ^ 1) }));
+    assert.notDeepEqual(stateRoot(one), rootOfAll({ signature: good.signature.map((byte) => byte ^ 1) }));
+    const read = StateType.deserializeToViewDU(one.serialize());
+    assert.deepEqual(stateRoot(read), stateRoot(one));
+    assert.deepEqual(
+      read.rounds.getReadonly(0).contributions.getReadonly(0).toValue(),
+      contribution.toValue(),
+    );
   });
 
   test("is taken until the close and not in the block after it", () => {
