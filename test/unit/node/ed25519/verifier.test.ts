@@ -224,6 +224,9 @@ test("however many signatures are false, each costs at most a third more than al
   const pair = costOf(falses(2).slice(0, 2));
   const valid = costOf(jobs);
   assert.ok(valid < pair / 4);
+  const torsion = Array.from({ length: 64 }, (_, i) => torsioned(i % 8, i >> 3, message(i)));
+  costOf(torsion);
+  assert.ok(costOf(torsion) < pair / 3, "and parts of small order don't make it dearer");
   for (const count of [1, 2, 64, BATCH_MAX]) assert.ok(costOf(falses(count)) < (4 * pair) / 3);
   for (const size of [5, 16, 33]) assert.ok(costOf(falses(size).slice(0, size)) < 2 * pair);
 });
