@@ -123,9 +123,10 @@ describe("a proof's life", () => {
 
   test("is remembered for a bounded number of refusals, the newest", () => {
     const { life } = create();
-    for (let i = 0; i < 4_097; i++) life.onExpired(String(i), record);
-    assert.throws(() => life.status("0", nullifier), FaultError);
-    assert.equal(life.status("4096", nullifier).stage, "expired");
+    const idOf = (i: number): string => `0x${i.toString(16).padStart(64, "0")}`;
+    for (let i = 0; i < 4_097; i++) life.onExpired(idOf(i), record);
+    assert.throws(() => life.status(idOf(0), nullifier), FaultError);
+    assert.equal(life.status(idOf(4_096), nullifier).stage, "expired");
   });
 });
 
