@@ -10,7 +10,7 @@
  * What is new in a bundle that does not travel whole is published in one of this node's own.
  */
 import { type Fault, fault } from "../consensus/primitives/faults.ts";
-import { type Submission, submissionContentRoot } from "../consensus/types/submission.ts";
+import { type Submission, submissionName } from "../consensus/types/submission.ts";
 import type { Mempool } from "./mempool.ts";
 import type { Judgement } from "./network/gossip.ts";
 import type { GossipMessage } from "./network/topics.ts";
@@ -20,7 +20,7 @@ import type { Outcome } from "./submission-door.ts";
 const SENDERS_MAX = 64;
 
 export type BundlesComponents = {
-  readonly mempool: Pick<Mempool, "submissionByRoot">;
+  readonly mempool: Pick<Mempool, "submissionByName">;
   readonly network: { publish(message: GossipMessage): void };
   /** The one door; what it rejects it has charged already. */
   admit(bundle: readonly Submission[], from: string): Promise<readonly (Outcome | undefined)[]>;
@@ -78,7 +78,7 @@ export function createBundles({ mempool, network, admit }: BundlesComponents) {
         } else if (outcome?.kind !== "accept") {
           failures.push(outcome?.error);
         } else {
-          const pooled = mempool.submissionByRoot(submissionContentRoot(submission));
+          const pooled = mempool.submissionByName(submissionName(submission));
           if (pooled === undefined) continue; // in a block meanwhile
           if (isRepeated(pooled, from)) useless += 1;
           if (!passedOn.has(pooled)) fresh.push(pooled);

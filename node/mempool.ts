@@ -8,7 +8,12 @@ import { type Fault, fault } from "../consensus/primitives/faults.ts";
 import { closePlace, type Params, placeInEpoch } from "../consensus/primitives/params.ts";
 import { getAccount } from "../consensus/state/maps.ts";
 import type { State } from "../consensus/state/state.ts";
-import { nullifierOf, type Submission, submissionContentRoot } from "../consensus/types/submission.ts";
+import {
+  nullifierName,
+  nullifierOf,
+  type Submission,
+  submissionName,
+} from "../consensus/types/submission.ts";
 import {
   addressOf,
   type Transaction,
@@ -26,7 +31,6 @@ export type Mempool = ReturnType<typeof createMempool>;
 /** A submission's slot, within its task; slots are of two bytes. */
 const SLOTS = 2 ** 16;
 const slotOf = ({ epoch, slot }: Submission): number => epoch * SLOTS + slot;
-const idOf = (submission: Submission): string => nameOf(nullifierOf(submission));
 
 export function createMempool(params: Params, chain: Uint8Array) {
   /** By the name of the nullifier. */
@@ -61,7 +65,7 @@ export function createMempool(params: Params, chain: Uint8Array) {
     const submission = submissions.get(name);
     if (submission === undefined) return;
     submissions.delete(name);
-    contents.submissions.delete(nameOf(submissionContentRoot(submission)));
+    contents.submissions.delete(submissionName(submission));
     const task = nameOf(submission.task);
     const filled = slots.get(task);
     filled?.delete(slotOf(submission));
@@ -78,6 +82,7 @@ export function createMempool(params: Params, chain: Uint8Array) {
     submission: (id: string): Submission | undefined => submissions.get(nameOf(fromHex(id))),
     transaction: (id: string): Transaction | undefined => transactions.get(id),
     /** By the root of all bytes: another copy of the same, with other signature or proof bytes, is not it. */
+    submissionByName: (name: string): Submission | undefined => contents.submissions.get(name),
     submissionByRoot: (root: Uint8Array): Submission | undefined => contents.submissions.get(nameOf(root)),
     transactionByRoot: (root: Uint8Array): Transaction | undefined => contents.transactions.get(toHex(root)),
     counts: () => ({ submissions: submissions.size, transactions: transactions.size }),
@@ -94,7 +99,7 @@ export function createMempool(params: Params, chain: Uint8Array) {
      * state (consensus/state/copies.ts), and being here first is no right.
      */
     conflict(submission: Submission): Fault | undefined {
-      if (submissions.has(idOf(submission))) return fault("submission/nullifier-spent");
+      if (submissions.has(nullifierName(submission))) return fault("submission/nullifier-spent");
       if (slots.get(nameOf(submission.task))?.has(slotOf(submission)) === true)
         return fault("submission/slot-filled", { slot: submission.slot });
       return undefined;
@@ -102,10 +107,10 @@ export function createMempool(params: Params, chain: Uint8Array) {
 
     addSubmission(submission: Submission): Fault | undefined {
       if (submissions.size >= SUBMISSIONS_MAX) return fault("rpc/busy", { pooled: submissions.size });
-      const name = idOf(submission);
+      const name = nullifierName(submission);
       removeSubmission(name);
       submissions.set(name, submission);
-      contents.submissions.set(nameOf(submissionContentRoot(submission)), submission);
+      contents.submissions.set(submissionName(submission), submission);
       fill(submission);
       return undefined;
     },

@@ -10,7 +10,7 @@ import { checkSubmission } from "../consensus/state/apply-submission.ts";
 import { type SubmissionChecks, submissionChecks } from "../consensus/state/checks.ts";
 import type { Context } from "../consensus/state/context.ts";
 import type { State } from "../consensus/state/state.ts";
-import { hashSubmissions, type Submission, submissionContentRoot } from "../consensus/types/submission.ts";
+import { hashSubmissions, type Submission, submissionName } from "../consensus/types/submission.ts";
 import { createBuckets } from "./buckets.ts";
 import type { Mempool } from "./mempool.ts";
 import { createPacer } from "./turns.ts";
@@ -37,7 +37,7 @@ export type SubmissionDoorComponents = {
   /** The newest state, and what a block on it would be. */
   now(): { readonly state: State; readonly context: Context };
   readonly chain: Uint8Array;
-  readonly mempool: Pick<Mempool, "conflict" | "addSubmission" | "submissionByRoot">;
+  readonly mempool: Pick<Mempool, "conflict" | "addSubmission" | "submissionByName">;
   readonly verification: Pick<Verification, "verifySigners" | "verifyProofs">;
   /** Gossips a submission with others of this moment. */
   readonly bundles: { publish(submission: Submission): void };
@@ -61,7 +61,6 @@ export type Asked = {
 
 type InHand = {
   readonly asked: Asked;
-  readonly name: string;
   readonly pod: string;
   readonly slot: string;
   readonly checks: SubmissionChecks;
@@ -96,10 +95,10 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
       : ofPeers.all() - ofPeers.of("") >= IN_HAND_OF_PEERS_MAX || ofPeers.of(from) >= IN_HAND_OF_PEER_MAX;
 
   /** Whether another one has the answer, or will: pooled, in hand, or no place for it. */
-  const isSettled = (asked: Asked, root: Uint8Array, name: string): boolean => {
+  const isSettled = (asked: Asked, name: string): boolean => {
     const running = inHand.get(name);
     if (running !== undefined) running.waiting.push(asked);
-    else if (mempool.submissionByRoot(root) !== undefined) tell(asked, ACCEPT);
+    else if (mempool.submissionByName(name) !== undefined) tell(asked, ACCEPT);
     else if (isFull(asked.from)) tell(asked, ignore(fault("rpc/busy", { inHand: inHand.size })));
     else return false;
     return true;
@@ -111,9 +110,7 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
     const open: Open[] = [];
     for (const asked of all) {
       const { submission } = asked;
-      const root = submissionContentRoot(submission);
-      const name = nameOf(root);
-      if (isSettled(asked, root, name)) continue;
+      if (isSettled(asked, submissionName(submission))) continue;
       const accepted = checkSubmission(state, submission, context);
       const refused = "code" in accepted ? accepted : mempool.conflict(submission);
       // Peers may be a block ahead or behind: what depends on the moment is nobody's fault.
@@ -123,7 +120,7 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
       }
       const slot = `${nameOf(submission.task)} ${submission.slot}`;
       const checks = submissionChecks(chain, submission, accepted);
-      open.push({ asked, name, pod: nameOf(submission.podId), slot, checks });
+      open.push({ asked, pod: nameOf(submission.podId), slot, checks });
     }
     return open;
   };
@@ -147,14 +144,14 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
         continue;
       }
       // Those before it may be the same, or have taken the last place.
-      if (isSettled(it.asked, it.checks.contentRoot, it.name)) continue;
+      if (isSettled(it.asked, it.checks.name)) continue;
       const busy = refuse(it);
       if (busy !== undefined) {
         tell(it.asked, ignore(busy));
         continue;
       }
       const one: InHand = { ...it, waiting: [] };
-      inHand.set(it.name, one);
+      inHand.set(it.checks.name, one);
       ofPeers.add(it.asked.from ?? "", 1);
       ofSlots.add(it.slot, 1);
       taken.push(one);
@@ -164,7 +161,7 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
 
   /** Gives its places back and tells everybody who asked. */
   const settle = (one: InHand, outcome: Outcome): void => {
-    inHand.delete(one.name);
+    inHand.delete(one.checks.name);
     ofPeers.add(one.asked.from ?? "", -1);
     ofSlots.add(one.slot, -1);
     tell(one.asked, outcome);
@@ -200,7 +197,8 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
       }
       if (isPooled) onPooled();
     } catch (error) {
-      for (const one of taken) if (inHand.get(one.name) === one) settle(one, { kind: "failed", error });
+      for (const one of taken)
+        if (inHand.get(one.checks.name) === one) settle(one, { kind: "failed", error });
     }
   };
 

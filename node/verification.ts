@@ -43,7 +43,6 @@ export type Verification = ReturnType<typeof createVerification>;
 
 type Open = {
   readonly i: number;
-  readonly name: string;
   readonly check: SubmissionChecks;
   readonly vk: VerificationKey;
 };
@@ -72,7 +71,6 @@ export function createVerification(
     if (known.size >= REMEMBERED_MAX) known.delete(known.values().next().value ?? "");
     known.add(name);
   };
-  const nameOfCheck = ({ contentRoot }: SubmissionChecks): string => nameOf(contentRoot);
 
   const nameOfTransaction = ({ message, signature }: Ed25519Check): string =>
     nameOf(message) + nameOf(signature);
@@ -84,10 +82,7 @@ export function createVerification(
     return undefined;
   };
 
-  const isSignerKnown = (check: SubmissionChecks): boolean => {
-    const name = nameOfCheck(check);
-    return known.has(name) || underWay.has(name);
-  };
+  const isSignerKnown = ({ name }: SubmissionChecks): boolean => known.has(name) || underWay.has(name);
   /** Those whose proofs are not verified already, nor about to be, with their places. */
   const unknownOf = (checks: readonly SubmissionChecks[]) =>
     checks.flatMap((check, i) => (isSignerKnown(check) ? [] : [{ check, i }]));
@@ -110,17 +105,17 @@ export function createVerification(
       proof: proof.proof,
     }));
     const verdicts = verifier.verify(jobs, waitMs).finally(() => {
-      for (const { name } of fresh) underWay.delete(name);
+      for (const { check } of fresh) underWay.delete(check.name);
     });
-    for (const [at, { name }] of fresh.entries()) underWay.set(name, { verdicts, at });
+    for (const [at, { check }] of fresh.entries()) underWay.set(check.name, { verdicts, at });
   };
   /** A verdict each. What is under way already is waited for, and no longer than `waitMs` for its company. */
   const verdictsOf = async (open: readonly Open[], waitMs: number): Promise<boolean[]> => {
     begin(
-      open.filter(({ name }) => !underWay.has(name)),
+      open.filter(({ check }) => !underWay.has(check.name)),
       waitMs,
     );
-    const waited = open.map(({ name }) => underWay.get(name));
+    const waited = open.map(({ check }) => underWay.get(check.name));
     const calls = [...new Set(waited.flatMap((it) => it?.verdicts ?? []))];
     const answers = new Map((await Promise.all(calls)).map((answer, i) => [calls[i], answer]));
     return waited.map((it) => it !== undefined && answers.get(it.verdicts)?.[it.at] === true);
@@ -135,17 +130,16 @@ export function createVerification(
     const answers = checks.map((_, i) => before[i]);
     const open: Open[] = [];
     for (const [i, check] of checks.entries()) {
-      const name = nameOfCheck(check);
-      if (answers[i] !== undefined || known.has(name)) continue;
+      if (answers[i] !== undefined || known.has(check.name)) continue;
       const vk = keyOf(check.proof);
       if (vk === undefined)
         answers[i] = fault("submission/proof-invalid", { verificationKey: toHex(check.proof.vkHash) });
-      else open.push({ i, name, check, vk });
+      else open.push({ i, check, vk });
     }
     if (open.length === 0) return answers;
     const verdicts = await verdictsOf(open, waitMs);
-    for (const [at, { i, name, check }] of open.entries()) {
-      if (verdicts[at] === true) remember(name);
+    for (const [at, { i, check }] of open.entries()) {
+      if (verdicts[at] === true) remember(check.name);
       // A glance, because this thread is not to be kept busy by whoever sends bad proofs.
       else if (!isProofShaped(check.proof.proof)) answers[i] = fault("submission/proof-malformed");
       else answers[i] = fault("submission/proof-invalid");
@@ -170,7 +164,7 @@ export function createVerification(
   const verifyEvidence = async (checks: readonly SubmissionChecks[]): Promise<(Fault | undefined)[]> => {
     const unfounded = (field: string): Fault => fault("pod/evidence-unfounded", { field });
     const answers: (Fault | undefined)[] = checks.map((check) => {
-      if (known.has(nameOfCheck(check))) return unfounded("proof");
+      if (known.has(check.name)) return unfounded("proof");
       return signatures.verify([check.ed25519])[0] === true ? undefined : unfounded("signature");
     });
     const open = checks.flatMap(({ proof }, i) => {

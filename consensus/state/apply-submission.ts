@@ -5,7 +5,7 @@
 import { equalBytes, nameOf } from "../primitives/bytes.ts";
 import { type Fault, fault } from "../primitives/faults.ts";
 import { closePlace } from "../primitives/params.ts";
-import { dataTagOf, nullifierOf, type Submission } from "../types/submission.ts";
+import { dataTagOf, nullifierName, nullifierOf, type Submission } from "../types/submission.ts";
 import { readOutputs } from "../work/signals.ts";
 import type { Context } from "./context.ts";
 import { hasBetterRight } from "./copies.ts";
@@ -43,7 +43,7 @@ export function checkSubmission(
   const gradient = readOutputs(statement.shape, submission.outputs);
   if ("code" in gradient) return fault(gradient.code, gradient.data);
   const used = usedIn(state, taskIndex);
-  if (used.nullifiers.has(nameOf(nullifierOf(submission)))) return fault("submission/nullifier-spent");
+  if (used.nullifiers.has(nullifierName(submission))) return fault("submission/nullifier-spent");
   if (used.slots.has(submission.slot)) return fault("submission/slot-filled", { slot: submission.slot });
   // The owner of the older root is not kept out by a copy that was faster; the settlement pays it alone.
   const holder = used.dataTags.get(nameOf(dataTagOf(submission)));

@@ -7,7 +7,7 @@ import { allAtOnce, eachStep, type Steps } from "../primitives/steps.ts";
 import type { Block, Header } from "../types/block.ts";
 import { type Certificate, signersOf } from "../types/certificate.ts";
 import type { Evidence } from "../types/evidence.ts";
-import { type Submission, submissionContentRoot, submissionRoot } from "../types/submission.ts";
+import { type Submission, submissionName, submissionRoot } from "../types/submission.ts";
 import { SELECTOR, type Transaction, transactionId } from "../types/transaction.ts";
 import type { ValidatorSet } from "../types/validator-set.ts";
 import { proposerOf, weightOf } from "../types/validator-set.ts";
@@ -39,9 +39,9 @@ export type ProofCheck = {
   readonly proof: Uint8Array;
 };
 
-/** Two checks of a submission, by the root of all its bytes, so that what the mempool verified is not verified again. */
+/** Two checks of a submission, by the name of all its bytes, so that what the mempool verified is not verified again. */
 export type SubmissionChecks = {
-  readonly contentRoot: Uint8Array;
+  readonly name: string;
   readonly ed25519: Ed25519Check;
   readonly proof: ProofCheck;
 };
@@ -71,7 +71,7 @@ export function submissionChecks(
 ): SubmissionChecks {
   const { outputs, proof, signature } = submission;
   return {
-    contentRoot: submissionContentRoot(submission),
+    name: submissionName(submission),
     ed25519: { publicKey, message: submissionRoot(chain, submission), signature },
     proof: { vkHash, outputs, inputs, proof },
   };

@@ -27,6 +27,8 @@ export type AskedRound = {
 
 type Used = {
   count: number;
+  /** Of the rounds' tree, when the number of contributions was last seen to be this one. */
+  seenIn: object;
   readonly nullifiers: Set<string>;
   /** The slot of the contribution with the best right to these rows, which is the last that was taken. */
   readonly dataTags: Map<string, number>;
@@ -97,13 +99,20 @@ export function askedSlot(state: State, round: AskedRound, at: number): AskedSlo
 }
 
 /** What the contributions of a round have used so far. */
-export function usedIn(state: State, taskIndex: number): Omit<Used, "count"> {
+export function usedIn(state: State, taskIndex: number): Omit<Used, "count" | "seenIn"> {
   const { used, own } = memoOf(state);
-  const { contributions } = state.rounds.getReadonly(taskIndex);
+  const { rounds } = state;
   const known = used.get(taskIndex);
-  if (known?.count === contributions.length) return known;
+  // To look at the round costs a dozen objects; between two commits only noteUsed adds to it.
+  if (known?.seenIn === rounds.node) return known;
+  const { contributions } = rounds.getReadonly(taskIndex);
+  if (known?.count === contributions.length) {
+    known.seenIn = rounds.node;
+    return known;
+  }
   const read: Used = {
     count: contributions.length,
+    seenIn: rounds.node,
     nullifiers: new Set(),
     dataTags: new Map(),
     slots: new Set(),
@@ -133,6 +142,7 @@ export function noteUsed(
     ? known
     : {
         count: known.count,
+        seenIn: known.seenIn,
         nullifiers: new Set(known.nullifiers),
         dataTags: new Map(known.dataTags),
         slots: new Set(known.slots),

@@ -27,10 +27,22 @@ export type Hashed = {
 };
 export type SubmissionRoots = { readonly content: Uint8Array; readonly unsigned: Uint8Array };
 
-const leaves = new Uint8Array(CHUNK * LEAVES_AT_ONCE);
-const blocks = new Uint8Array(5 * BLOCK * AT_ONCE);
-const chunks = new Uint8Array(5 * CHUNK * AT_ONCE);
-const tops = new Uint8Array(CHUNK * AT_ONCE);
+/** One piece of memory: what moves within it needs no view of its own. */
+const LEAVES = 0;
+const BLOCKS = LEAVES + CHUNK * LEAVES_AT_ONCE;
+const CHUNKS = BLOCKS + 5 * BLOCK * AT_ONCE;
+const TOPS = CHUNKS + 5 * CHUNK * AT_ONCE;
+const memory = new Uint8Array(TOPS + CHUNK * AT_ONCE);
+const words = new Uint32Array(memory.buffer);
+
+/** Moves a chunk. */
+function move(to: number, from: number): void {
+  const [target, source] = [to >> 2, from >> 2];
+  for (let i = 0; i < CHUNK >> 2; i++) words[target + i] = words[source + i] ?? 0;
+}
+function clear(at: number): void {
+  for (let i = at >> 2; i < (at + CHUNK) >> 2; i++) words[i] = 0;
+}
 
 /** Of any number, each of any number of outputs. */
 export function rootsOfAll(submissions: readonly Hashed[]): SubmissionRoots[] {
@@ -52,40 +64,40 @@ export function rootsOfAll(submissions: readonly Hashed[]): SubmissionRoots[] {
 }
 
 /** Puts a byte string of this length, as SSZ has it, into its place. */
-function put(into: Uint8Array, at: number, value: Uint8Array, length: number): void {
+function put(at: number, value: Uint8Array, length: number): void {
   if (value.length !== length) throw new RangeError(`${value.length} bytes are not ${length}`);
-  into.set(value, at);
+  memory.set(value, at);
 }
-function putNumber(into: Uint8Array, at: number, value: number): void {
-  into.fill(0, at, at + CHUNK);
-  for (let i = at, rest = value; rest > 0; i++, rest = Math.floor(rest / 256)) into[i] = rest % 256;
+function putNumber(at: number, value: number): void {
+  clear(at);
+  for (let i = at, rest = value; rest > 0; i++, rest = Math.floor(rest / 256)) memory[i] = rest % 256;
 }
 
-/** One level of trees: so many blocks of `from` become as many chunks of `into`, which may be where they were. */
-const level = (from: Uint8Array, into: Uint8Array, count: number): void =>
-  hashInto(from.subarray(0, BLOCK * count), into.subarray(0, CHUNK * count));
+/** One level of trees: so many blocks become as many chunks elsewhere, or where they were. */
+const level = (from: number, into: number, count: number): void =>
+  hashInto(memory.subarray(from, from + BLOCK * count), memory.subarray(into, into + CHUNK * count));
 
-/** The roots of all outputs, which are `width` leaves each, into `tops`. */
+/** The roots of all outputs, which are `width` leaves each, to TOPS. */
 function hashOutputs(submissions: readonly Hashed[], width: number): void {
   const count = submissions.length;
-  leaves.fill(0, 0, CHUNK * width * count);
-  for (const [i, { outputs }] of submissions.entries()) leaves.set(outputs, CHUNK * width * i);
+  memory.fill(0, LEAVES, LEAVES + CHUNK * width * count);
+  for (const [i, { outputs }] of submissions.entries()) memory.set(outputs, LEAVES + CHUNK * width * i);
   let height = 0;
-  for (let each = width; each > 1; each /= 2, height++) level(leaves, leaves, (count * each) / 2);
-  tops.set(leaves.subarray(0, CHUNK * count));
+  for (let each = width; each > 1; each /= 2, height++) level(LEAVES, LEAVES, (count * each) / 2);
+  for (let i = 0; i < count; i++) move(TOPS + CHUNK * i, LEAVES + CHUNK * i);
   for (; height < DEPTH; height++) {
     const zero = zeroHash(height);
     for (let i = 0; i < count; i++) {
-      blocks.set(tops.subarray(CHUNK * i, CHUNK * (i + 1)), BLOCK * i);
-      blocks.set(zero, BLOCK * i + CHUNK);
+      move(BLOCKS + BLOCK * i, TOPS + CHUNK * i);
+      memory.set(zero, BLOCKS + BLOCK * i + CHUNK);
     }
-    level(blocks, tops, count);
+    level(BLOCKS, TOPS, count);
   }
   for (const [i, { outputs }] of submissions.entries()) {
-    blocks.set(tops.subarray(CHUNK * i, CHUNK * (i + 1)), BLOCK * i);
-    putNumber(blocks, BLOCK * i + CHUNK, outputs.length / CHUNK);
+    move(BLOCKS + BLOCK * i, TOPS + CHUNK * i);
+    putNumber(BLOCKS + BLOCK * i + CHUNK, outputs.length / CHUNK);
   }
-  level(blocks, tops, count);
+  level(BLOCKS, TOPS, count);
 }
 
 /** Of submissions with as many outputs each; the eight fields are the leaves of three levels. */
@@ -93,51 +105,45 @@ function hashAlike(submissions: readonly Hashed[], width: number, roots: Submiss
   const count = submissions.length;
   hashOutputs(submissions, width);
   for (const [i, { task, epoch, slot, podId, proof, signature }] of submissions.entries()) {
-    const at = 5 * BLOCK * i;
-    put(blocks, at, proof, 2 * BLOCK);
-    put(blocks, at + 2 * BLOCK, signature, BLOCK);
-    put(blocks, at + 3 * BLOCK, task, CHUNK);
-    putNumber(blocks, at + 3 * BLOCK + CHUNK, epoch);
-    putNumber(blocks, at + 4 * BLOCK, slot);
-    put(blocks, at + 4 * BLOCK + CHUNK, podId, CHUNK);
+    const at = BLOCKS + 5 * BLOCK * i;
+    put(at, proof, 2 * BLOCK);
+    put(at + 2 * BLOCK, signature, BLOCK);
+    put(at + 3 * BLOCK, task, CHUNK);
+    putNumber(at + 3 * BLOCK + CHUNK, epoch);
+    putNumber(at + 4 * BLOCK, slot);
+    put(at + 4 * BLOCK + CHUNK, podId, CHUNK);
   }
-  level(blocks, chunks, 5 * count);
-  // proof, proof, signature, task and epoch, slot and pod: the signature's root waits in the second buffer.
+  level(BLOCKS, CHUNKS, 5 * count);
+  // Two halves of the proof, the signature, task and epoch, slot and pod. The signature's root waits with the leaves.
   for (const [i, { inputsHash }] of submissions.entries()) {
-    const [at, from] = [3 * BLOCK * i, 5 * CHUNK * i];
-    blocks.set(chunks.subarray(from, from + BLOCK), at);
-    blocks.set(chunks.subarray(from + 3 * CHUNK, from + 5 * CHUNK), at + BLOCK);
-    put(blocks, at + 2 * BLOCK, inputsHash, CHUNK);
-    blocks.set(tops.subarray(CHUNK * i, CHUNK * (i + 1)), at + 2 * BLOCK + CHUNK);
-    tops.set(chunks.subarray(from + 2 * CHUNK, from + 3 * CHUNK), CHUNK * i);
+    const [at, from] = [BLOCKS + 3 * BLOCK * i, CHUNKS + 5 * CHUNK * i];
+    move(at, from);
+    move(at + CHUNK, from + CHUNK);
+    move(at + BLOCK, from + 3 * CHUNK);
+    move(at + BLOCK + CHUNK, from + 4 * CHUNK);
+    put(at + 2 * BLOCK, inputsHash, CHUNK);
+    move(at + 2 * BLOCK + CHUNK, TOPS + CHUNK * i);
+    move(LEAVES + CHUNK * i, from + 2 * CHUNK);
   }
-  level(blocks, chunks, 3 * count);
-  // The proof beside its signature, and beside none.
+  level(BLOCKS, CHUNKS, 3 * count);
+  // The proof beside its signature, and beside none; then behind inputsHash and outputs, then behind the first four.
   for (let i = 0; i < count; i++) {
-    const [at, from] = [2 * BLOCK * i, 3 * CHUNK * i];
-    const proof = chunks.subarray(from, from + CHUNK);
-    blocks.set(proof, at);
-    blocks.set(tops.subarray(CHUNK * i, CHUNK * (i + 1)), at + CHUNK);
-    blocks.set(proof, at + BLOCK);
-    blocks.fill(0, at + BLOCK + CHUNK, at + 2 * BLOCK);
+    const [at, from] = [BLOCKS + 2 * BLOCK * i, CHUNKS + 3 * CHUNK * i];
+    move(at, from);
+    move(at + CHUNK, LEAVES + CHUNK * i);
+    move(at + BLOCK, from);
+    clear(at + BLOCK + CHUNK);
   }
-  level(blocks, leaves, 2 * count);
-  for (let side = 0; side < 2; side++) {
-    for (let i = 0; i < count; i++) {
-      const at = BLOCK * (2 * i + side);
-      blocks.set(chunks.subarray(CHUNK * (3 * i + 2), CHUNK * (3 * i + 3)), at);
-      blocks.set(leaves.subarray(CHUNK * (2 * i + side), CHUNK * (2 * i + side + 1)), at + CHUNK);
+  level(BLOCKS, LEAVES, 2 * count);
+  for (const before of [2, 1]) {
+    for (let i = 0; i < 2 * count; i++) {
+      move(BLOCKS + BLOCK * i, CHUNKS + CHUNK * (3 * (i >> 1) + before));
+      move(BLOCKS + BLOCK * i + CHUNK, LEAVES + CHUNK * i);
     }
+    level(BLOCKS, LEAVES, 2 * count);
   }
-  level(blocks, leaves, 2 * count);
-  for (let i = 0; i < 2 * count; i++) {
-    const left = CHUNK * (3 * (i >> 1) + 1);
-    blocks.set(chunks.subarray(left, left + CHUNK), BLOCK * i);
-    blocks.set(leaves.subarray(CHUNK * i, CHUNK * (i + 1)), BLOCK * i + CHUNK);
-  }
-  level(blocks, leaves, 2 * count);
   for (let i = 0; i < count; i++) {
-    const at = BLOCK * i;
-    roots.push({ content: leaves.slice(at, at + CHUNK), unsigned: leaves.slice(at + CHUNK, at + BLOCK) });
+    const at = LEAVES + BLOCK * i;
+    roots.push({ content: memory.slice(at, at + CHUNK), unsigned: memory.slice(at + CHUNK, at + BLOCK) });
   }
 }

@@ -3,7 +3,7 @@
  * rebuilds every public input from the state, and `inputsHash` says which ones the pod meant.
  */
 import { ContainerType, type ValueOf } from "@chainsafe/ssz";
-import { bigintToBytes, bytesToBigint, concatBytes, equalBytes } from "../primitives/bytes.ts";
+import { bigintToBytes, bytesToBigint, concatBytes, equalBytes, nameOf } from "../primitives/bytes.ts";
 import { invariant } from "../primitives/faults.ts";
 import { hash, hashAfter } from "../primitives/hash.ts";
 import { outputAt, outputsType } from "./outputs.ts";
@@ -29,6 +29,9 @@ export type UnsignedSubmission = ValueOf<typeof UnsignedSubmissionType>;
 export type Submission = ValueOf<typeof SubmissionType>;
 
 type Remembered = SubmissionRoots & {
+  /** Of the root of all bytes, and of the nullifier. */
+  readonly contentName: string;
+  readonly nullifierName: string;
   /** What its pod signs, on the chain that was asked for last. */
   signed: { readonly chain: Uint8Array; readonly message: Uint8Array } | undefined;
 };
@@ -43,8 +46,20 @@ export function hashSubmissions(submissions: readonly Submission[]): void {
   const fresh = submissions.filter((it) => !remembered.has(it));
   for (const [i, roots] of rootsOfAll(fresh).entries()) {
     const it = fresh[i];
-    if (it !== undefined) remembered.set(Object.freeze(it), { ...roots, signed: undefined });
+    if (it !== undefined) remember(it, roots);
   }
+}
+
+function remember(submission: Submission, { content, unsigned }: SubmissionRoots): Remembered {
+  const made: Remembered = {
+    content,
+    unsigned,
+    contentName: nameOf(content),
+    nullifierName: nameOf(nullifierOf(submission)),
+    signed: undefined,
+  };
+  remembered.set(Object.freeze(submission), made);
+  return made;
 }
 
 function rootsOf(submission: Submission): Remembered {
@@ -52,9 +67,7 @@ function rootsOf(submission: Submission): Remembered {
   if (known !== undefined) return known;
   const [roots] = rootsOfAll([submission]);
   invariant(roots !== undefined, "each submission has its roots");
-  const made = { ...roots, signed: undefined };
-  remembered.set(Object.freeze(submission), made);
-  return made;
+  return remember(submission, roots);
 }
 
 let messages: { readonly chain: Uint8Array; readonly of: (root: Uint8Array) => Uint8Array } | undefined;
@@ -75,6 +88,11 @@ export function submissionRoot(chain: Uint8Array, submission: UnsignedSubmission
 
 /** Of all its bytes, proof and signature included: what a block's body commits to. Remembered. */
 export const submissionContentRoot = (submission: Submission): Uint8Array => rootsOf(submission).content;
+
+/** {@link nameOf} of that root: what a submission is known by where copies with other proof bytes are others. */
+export const submissionName = (submission: Submission): string => rootsOf(submission).contentName;
+/** {@link nameOf} of the nullifier. */
+export const nullifierName = (submission: Submission): string => rootsOf(submission).nullifierName;
 
 /** The first output of every template. It is the submission's identity; proof bytes never are. */
 export function nullifierOf(submission: UnsignedSubmission): Uint8Array {

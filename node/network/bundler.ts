@@ -3,8 +3,7 @@
  * verdicts of one batch of proofs come together, and each message costs gossipsub and every peer about as much
  * for one submission as for thirty. Made by gossip.ts.
  */
-import { nameOf } from "../../consensus/primitives/bytes.ts";
-import { type Submission, submissionContentRoot } from "../../consensus/types/submission.ts";
+import { type Submission, submissionName } from "../../consensus/types/submission.ts";
 import { BUNDLE_MAX, bytesInBundle, TOPICS } from "./topics.ts";
 
 export type BundlerComponents = {
@@ -31,7 +30,7 @@ export function createBundler({ send }: BundlerComponents) {
 
   return {
     add(submission: Submission): void {
-      const root = nameOf(submissionContentRoot(submission));
+      const root = submissionName(submission);
       if (waiting.has(root)) return;
       const bytes = bytesInBundle(submission);
       if (waitingBytes + bytes > bytesMax) flush();

@@ -19,7 +19,7 @@ function checkOf(fill: number, change: Partial<SubmissionChecks["ed25519"]> = {}
   const id = bytes(32, fill);
   const ed25519 = { publicKey: pod.publicKey, message: id, signature: signEd25519(pod.seed, id), ...change };
   return {
-    contentRoot: createHash("sha256").update(id).update(ed25519.signature).digest(),
+    name: createHash("sha256").update(id).update(ed25519.signature).digest("hex"),
     ed25519,
     proof: {
       vkHash: VK_HASH,

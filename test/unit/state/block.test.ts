@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { BitArray } from "@chainsafe/ssz";
 import { verifyAggregate } from "../../../consensus/primitives/bls.ts";
-import { equalBytes, toHex } from "../../../consensus/primitives/bytes.ts";
+import { equalBytes } from "../../../consensus/primitives/bytes.ts";
 import type { FaultCode } from "../../../consensus/primitives/faults.ts";
 import { Amount, Epoch, Height, ValidatorIndex, View } from "../../../consensus/primitives/units.ts";
 import { type Checks, collectChecks, submissionChecks } from "../../../consensus/state/checks.ts";
@@ -335,7 +335,7 @@ describe("collectChecks", () => {
       };
       const slot = parent.state.rounds.getReadonly(0).slots.getReadonly(0);
       const accepted = { slot, statement };
-      return toHex(submissionChecks(parent.state.chain, it, accepted).contentRoot);
+      return submissionChecks(parent.state.chain, it, accepted).name;
     });
     assert.equal(new Set(names).size, names.length);
   });
