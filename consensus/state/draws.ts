@@ -53,7 +53,7 @@ export function openRound(state: State, index: number, params: Params, given: Gi
     const seed = hash("draw-slots", state.beacon.mix, task.id, uint64Bytes(epoch));
     const units: number[] = [];
     for (let i = 0; i < task.enrollments.length; i++) {
-      const { podId, dataRoot, slots: asked } = task.enrollments.getReadonly(i);
+      const { podId, dataRoot, slots: asked } = task.enrollments.getReadonly(i).toValue();
       const dataset = getDataset(state, dataRoot);
       const pod = getPod(state, podId);
       if (dataset === undefined || pod === undefined) continue;
@@ -65,7 +65,7 @@ export function openRound(state: State, index: number, params: Params, given: Gi
     const batches = createDraw("draw-batch", seed);
     const taken = new Map<string, Set<number>>();
     for (const unit of drawn) {
-      const { podId, dataRoot } = task.enrollments.getReadonly(units[unit] ?? 0);
+      const { podId, dataRoot } = task.enrollments.getReadonly(units[unit] ?? 0).toValue();
       const dataset = getDataset(state, dataRoot);
       const pod = getPod(state, podId);
       if (dataset === undefined || pod === undefined) continue;
@@ -104,12 +104,13 @@ export function closeSubmissions(state: State, params: Params): void {
   for (let index = 0; index < state.tasks.length; index++) {
     const task = state.tasks.getReadonly(index);
     if (!taskOpen(task, state.epoch)) continue;
+    // Read once: each time it is made anew from the tree.
+    const drawn = task.drawn.slice();
     const free: number[] = [];
-    for (let slice = 0; slice < task.holdoutSlices; slice++) if (task.drawn[slice] !== 1) free.push(slice);
+    for (let slice = 0; slice < task.holdoutSlices; slice++) if (drawn[slice] !== 1) free.push(slice);
     if (free.length < count) continue;
     const seed = hash("draw-slices", mix, task.id, uint64Bytes(state.epoch));
     const slices = drawWithout(createDraw("draw-slices", seed), free.length, count).map((i) => free[i] ?? 0);
-    const drawn = task.drawn.slice();
     for (const slice of slices) drawn[slice] = 1;
     state.tasks.get(index).drawn = drawn;
     const round = state.rounds.get(index);

@@ -13,11 +13,12 @@ const BUCKET_FULL = 4_096;
 
 type Entries<V> = {
   readonly length: number;
-  getReadonly(index: number): V;
+  getReadonly(index: number): { toValue(): V };
 };
 
+/** Of records: their values are there, and fields of their views are not. */
 function indexOf<V>(entries: Entries<V>, matches: (entry: V) => boolean): number {
-  for (let i = 0; i < entries.length; i++) if (matches(entries.getReadonly(i))) return i;
+  for (let i = 0; i < entries.length; i++) if (matches(entries.getReadonly(i).toValue())) return i;
   return -1;
 }
 
@@ -94,5 +95,6 @@ export function datasetRoom(state: State, dataRoot: Uint8Array): Fault | undefin
 
 /** Position of a task in the state's list; −1 if there is none. */
 export function taskIndexOf(state: State, id: Uint8Array): number {
-  return indexOf(state.tasks, (task) => equalBytes(task.id, id));
+  for (let i = 0; i < state.tasks.length; i++) if (equalBytes(state.tasks.getReadonly(i).id, id)) return i;
+  return -1;
 }

@@ -90,7 +90,9 @@ export function keepRounds(state: State, params: Params, open: readonly number[]
   const inWindow = ({ epoch }: { readonly epoch: number }): boolean =>
     BigInt(next - epoch) <= params.podEvidenceEpochs;
   const kept = state.pastRounds.getAllReadonly().filter(inWindow);
-  const past = state.type.fields.pastRounds.toViewDU(kept.map((round) => round.toValue()));
+  // Views of their own on the same trees, which are hashed already.
+  const past = state.type.fields.pastRounds.defaultViewDU();
+  for (const round of kept) past.push(PastRoundType.getViewDU(round.node));
   for (const index of open) {
     const { id, shape, vkHash, model } = state.tasks.getReadonly(index);
     const slots = state.rounds.getReadonly(index).slots.getAllReadonly();

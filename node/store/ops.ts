@@ -149,14 +149,17 @@ export async function translate(ops: readonly StoreOp[], view: WriteView): Promi
   view.get = (key) => fresh.get(key) ?? stored(key);
   view.holds = (key) => fresh.has(key) || held(key);
   for (const op of ops) {
-    const translated = await translateOne(op, view);
-    for (const it of translated) if (it.type === "put") fresh.set(it.key, it.value);
-    batch.push(...translated);
+    // Only some must wait, and a block brings hundreds that don't.
+    const translated = translateOne(op, view);
+    for (const it of translated instanceof Promise ? await translated : translated) {
+      if (it.type === "put") fresh.set(it.key, it.value);
+      batch.push(it);
+    }
   }
   return batch;
 }
 
-async function translateOne(op: StoreOp, view: WriteView): Promise<BatchOp[]> {
+function translateOne(op: StoreOp, view: WriteView): BatchOp[] | Promise<BatchOp[]> {
   switch (op.kind) {
     case "own-vote":
       return ownVote(op, view);

@@ -20,6 +20,7 @@ import { statementOf } from "../../consensus/state/inputs.ts";
 import type { State } from "../../consensus/state/state.ts";
 import { buildSteps } from "../../consensus/state/transition.ts";
 import { type Block, blockHash, bodyRoot, type Proposal } from "../../consensus/types/block.ts";
+import type { Certificate } from "../../consensus/types/certificate.ts";
 import { decode } from "../../consensus/types/ssz.ts";
 import { fieldsToBytes, SubmissionType } from "../../consensus/types/submission.ts";
 import { proposerOf } from "../../consensus/types/validator-set.ts";
@@ -253,9 +254,8 @@ async function playBlock(proposer: Node, validator: Node, ledger: Ledger, suffix
   const notarization = certify(set, subject, [0, 1, 2]);
   for (const node of [proposer, validator]) {
     await on("final", async () => {
-      await node.store.write([{ kind: "certificate", certificate: notarization }]);
       const block = node === proposer ? built : received.block;
-      await voteFor(node, block, hash, VoteKind.finalize);
+      await voteFor(node, block, hash, VoteKind.finalize, notarization);
       const done = await node.chain.finalize(
         certify(set, { ...subject, kind: VoteKind.finalize }, [0, 1, 2]),
       );
@@ -270,9 +270,11 @@ function voteFor(
   block: Block,
   hash: Uint8Array,
   kind: typeof VoteKind.notarize | typeof VoteKind.finalize,
+  certificate?: Certificate,
 ): Promise<void> {
   const { epoch, view, parentView } = block.header;
   return store.write([
+    ...(certificate === undefined ? [] : [{ kind: "certificate", certificate } as const]),
     { kind: "own-vote", subject: { kind, epoch, view, parentView, blockHash: hash } },
     { kind: "block", hash, block },
   ]);
