@@ -33,13 +33,16 @@ test("what comes within a moment is told in one message a peer, and to no sender
   came(2, "b");
   came(3, "a");
   t.mock.timers.tick(4);
-  assert.deepEqual(sent, []);
+  assert.equal(sent.length, 0);
   t.mock.timers.tick(1);
-  assert.deepEqual(sent.toSorted(), [
-    ["a", [2]],
-    ["b", [1, 3]],
-    ["c", [1, 2, 3]],
-  ]);
+  assert.deepEqual(
+    [...sent].sort(([one], [other]) => (one < other ? -1 : 1)),
+    [
+      ["a", [2]],
+      ["b", [1, 3]],
+      ["c", [1, 2, 3]],
+    ],
+  );
   came(4, "stranger");
   t.mock.timers.tick(10);
   assert.deepEqual(sent.slice(3), [
