@@ -17,6 +17,7 @@ import type { FaultCode, Verdict } from "../../consensus/primitives/faults.ts";
 import { createBuckets } from "../buckets.ts";
 import type { Log } from "../log.ts";
 import { createBundler } from "./bundler.ts";
+import { type DontWantRouter, gatherDontWants } from "./dont-want.ts";
 import { createGossipQueue } from "./gossip-queue.ts";
 import { SCORE_THRESHOLDS, scoreParams } from "./gossip-score.ts";
 import { createGossipStreams } from "./gossip-streams.ts";
@@ -165,6 +166,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     logger,
     registrar: streams.registrar,
   }) as Router;
+  const dontWants = gatherDontWants(router as unknown as DontWantRouter);
 
   const onMessage = ({ propagationSource, msgId, msg }: GossipsubMessage): void => {
     const peerId = propagationSource.toString();
@@ -224,6 +226,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     router.publish(topicId(chainId, message.topic), data).catch((error: unknown) => {
       log.warn({ topic: message.topic, error: String(error) }, "a message could not be published");
     });
+    dontWants.flush();
   };
   const bundler = createBundler({ send: (value) => send({ topic: "submissions", value }) });
 
@@ -239,6 +242,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
       for (const timer of timers) clearTimeout(timer);
       timers.clear();
       bundler.stop();
+      dontWants.stop();
       queue.stop();
       await router.stop();
     },

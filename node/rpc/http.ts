@@ -94,7 +94,8 @@ export function createHttpServer(options: HttpOptions, components: HttpComponent
     const address = request.socket.remoteAddress ?? "";
     const count = inFlight.get(address) ?? 0;
     const gone = new AbortController();
-    response.once("close", () => gone.abort());
+    // Without a reason each would get an exception of its own, with a stack.
+    response.once("close", () => gone.abort("gone"));
     if (count >= inFlightMax) {
       reply(request, response, {
         ...refuse("rpc/busy"),
@@ -202,23 +203,26 @@ function urlOf(path: string | undefined): URL | undefined {
   }
 }
 
-/** The body; undefined if the client went away in the middle. */
+/** The body; undefined if the client went away in the middle, or took too long: node:http closes the socket then. */
 async function readBody(
   request: IncomingMessage,
   bytesMax: number,
 ): Promise<Uint8Array | "too-large" | undefined> {
   if (Number(request.headers["content-length"] ?? 0) > bytesMax) return "too-large";
+  const { promise, resolve } = Promise.withResolvers<Uint8Array | "too-large" | undefined>();
   const chunks: Buffer[] = [];
   let length = 0;
-  try {
-    // Not destroyed on return: the answer still has to leave on the same socket.
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > bytesMax) return "too-large";
-      chunks.push(chunk);
+  request.on("data", (chunk: Buffer) => {
+    length += chunk.length;
+    if (length <= bytesMax) chunks.push(chunk);
+    else {
+      // The rest is dropped as it comes: the answer still has to leave on the same socket.
+      chunks.length = 0;
+      resolve("too-large");
     }
-  } catch {
-    return undefined; // aborted or timed out: node:http closes the socket itself
-  }
-  return new Uint8Array(Buffer.concat(chunks));
+  });
+  request.once("end", () => resolve(Buffer.concat(chunks)));
+  request.once("error", () => resolve(undefined));
+  request.once("close", () => resolve(undefined));
+  return promise;
 }

@@ -69,6 +69,9 @@ type Handlers = {
   ) => Promise<ResultOf<Name>> | ResultOf<Name>;
 };
 
+/** Of what its schema has found to be hex. */
+const bytesOf = (hex: string): Uint8Array => Buffer.from(hex.slice(2), "hex");
+
 function accepted(verdict: Verdict): void {
   if (verdict.kind !== "accept") throw new FaultError(verdict.fault.code, verdict.fault.data);
 }
@@ -178,7 +181,7 @@ function createHandlers(components: MethodComponents): Handlers {
     },
 
     async proof_submit({ submission: hex }) {
-      const submission = decode(SubmissionType, fromHex(hex));
+      const submission = decode(SubmissionType, bytesOf(hex));
       if (submission === undefined) throw new FaultError("submission/malformed");
       const verdict = await admission.admitSubmission(submission);
       // Being late is no fault of the proof.
@@ -197,7 +200,7 @@ function createHandlers(components: MethodComponents): Handlers {
     },
 
     async tx_submit({ transaction: hex }) {
-      const transaction = decodeTransaction(fromHex(hex));
+      const transaction = decodeTransaction(bytesOf(hex));
       if (transaction === undefined) throw new FaultError("transaction/malformed");
       const id = toHex(transactionId(chain.chain, transaction));
       const known = txStatus(id);
@@ -215,7 +218,7 @@ function createHandlers(components: MethodComponents): Handlers {
     },
 
     evidence_submit({ evidence: hex }) {
-      const evidence = decodeEvidence(fromHex(hex));
+      const evidence = decodeEvidence(bytesOf(hex));
       if (evidence === undefined) throw new FaultError("evidence/malformed");
       accepted(components.evidence.add(evidence));
       return { id: toHex(evidenceId(evidence)) };

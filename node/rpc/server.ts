@@ -10,8 +10,8 @@ import { FAULTS, type Fault, type FaultCode, FaultError, fault } from "../../con
 import type { Log } from "../log.ts";
 import { createPacer } from "../turns.ts";
 import { createHttpServer, type HttpGet, type HttpReply } from "./http.ts";
+import { DEPTH_MAX, parseJson } from "./json.ts";
 
-const DEPTH_MAX = 32;
 /** Calls of one batch that run at once. */
 const BATCH_AT_ONCE = 8;
 /** What the calls of all batches may take of one turn of the event loop before others have theirs. */
@@ -200,7 +200,7 @@ export function createDispatcher(
   };
 
   return async (body, context) => {
-    const request = parse(body);
+    const request = parseJson(body);
     if (request === undefined) return stringify(failure(null, fault("rpc/parse")));
     if (request === "too-deep") {
       return stringify(failure(null, fault("rpc/request-invalid", { depthMax: DEPTH_MAX })));
@@ -217,34 +217,6 @@ export function createDispatcher(
     const replies = await runBatch(request.value, context);
     return replies.length === 0 ? undefined : stringify(replies);
   };
-}
-
-function parse(body: Uint8Array): { readonly value: unknown } | "too-deep" | undefined {
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(body);
-    if (isDeeperThan(text, DEPTH_MAX)) return "too-deep";
-    return { value: JSON.parse(text) as unknown };
-  } catch {
-    return undefined; // not UTF-8 or not JSON: the reply says so
-  }
-}
-
-/** Counts brackets outside strings, before anything recurses over the value. */
-function isDeeperThan(text: string, depthMax: number): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let i = 0; i < text.length; i++) {
-    const char = text[i];
-    if (inString) {
-      if (char === "\\") i++;
-      else if (char === '"') inString = false;
-    } else if (char === '"') inString = true;
-    else if (char === "[" || char === "{") {
-      depth += 1;
-      if (depth > depthMax) return true;
-    } else if (char === "]" || char === "}") depth -= 1;
-  }
-  return false;
 }
 
 /** The first problem: which field, and what is expected of it. */

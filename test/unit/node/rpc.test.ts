@@ -13,6 +13,7 @@ import {
   type RpcMethods,
   type RpcOptions,
 } from "../../../node/rpc/server.ts";
+import { METHODS } from "../../../rpc/methods.ts";
 import { bytes, until } from "./samples.ts";
 
 type Reply = {
@@ -116,6 +117,42 @@ test("malformed bodies get the standard's errors", async (t) => {
     assert.equal(reply.jsonrpc, "2.0");
   }
   assert.equal((await call(url, { id: 9, method: "x" })).id, 9, "the id is kept where it is readable");
+});
+
+test("depth is what brackets outside strings make, whatever the strings hold", async (t) => {
+  const { url } = await serve(t);
+  const brackets = "[{".repeat(20);
+  for (const text of [brackets, `"${brackets}`, `\\${brackets}`, `\\"${brackets}\\`, '\\\\"', '"\\'])
+    assert.deepEqual((await call(url, ask("test_echo", { text }))).result, { text }, text);
+  const nested = (depth: number): unknown => (depth === 0 ? [] : [nested(depth - 1)]);
+  for (const text of ['"', "\\", '\\"', "]}]}"]) {
+    const { error } = await call(url, ask("test_echo", [text, nested(29), text]));
+    assert.equal(error?.code, -32602, "as deep as may be, and no such parameters");
+    const deeper = await call(url, ask("test_echo", [text, nested(30), text]));
+    assert.equal(deeper.error?.code, -32600, `too deep after ${text}`);
+  }
+});
+
+test("bytes are lower-case hex digits, two each, up to their limit, and nothing else", () => {
+  const holds = (submission: string): boolean =>
+    METHODS.proof_submit.params.safeParse({ submission }).success;
+  const most = `0x${"a9".repeat(64 * 1024)}`;
+  for (const text of ["0x", "0x00", "0xabcdef0123456789", most]) assert.ok(holds(text), text.slice(0, 40));
+  const wrong = [
+    "",
+    "0",
+    "00",
+    "0x0",
+    "0xAB",
+    "0X00",
+    "0xg0",
+    "0x00 ",
+    " 0x00",
+    "0x00\n",
+    "0x0é",
+    `${most}00`,
+  ];
+  for (const text of wrong) assert.ok(!holds(text), text.slice(0, 40));
 });
 
 test("a wrong parameter is named, with what is expected", async (t) => {
