@@ -12,6 +12,7 @@
 import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { FaultError } from "../consensus/primitives/faults.ts";
+import { createPatience, type Patient } from "./patience.ts";
 import { PROOF_BYTES } from "./proof.ts";
 import { SIGNAL_BYTES } from "./signals.ts";
 import { startThread, type Thread } from "./thread.ts";
@@ -30,8 +31,8 @@ export type VerifyJob = {
 export type Verifier = {
   /**
    * One answer a job, in order.
-   * @param waitMs how long they may wait for company while a thread is free; default `gatherMs`. A full batch
-   * never waits.
+   * @param waitMs how long they wait for company while a thread is free, and four times that while company keeps
+   * coming; default `gatherMs`. A full batch never waits.
    * @throws `prover/busy` when too many jobs wait; an Error when stopped, or when two threads died of the jobs
    */
   verify(jobs: readonly VerifyJob[], waitMs?: number): Promise<boolean[]>;
@@ -65,7 +66,12 @@ type Call = {
   reject(error: Error): void;
 };
 
-type Waiting = { readonly job: VerifyJob; readonly call: Call; readonly place: number; attempts: number };
+type Waiting = Patient & {
+  readonly job: VerifyJob;
+  readonly call: Call;
+  readonly place: number;
+  attempts: number;
+};
 
 type Seat = {
   thread: Thread<VerifyRequest, VerifyReply> | undefined;
@@ -90,9 +96,8 @@ export function createVerifier({
   let open = 0;
   let timer: NodeJS.Timeout | undefined;
   /** When the timer is due (performance.now). */
-  let dueMs = Number.POSITIVE_INFINITY;
-  /** Something has waited long enough, for company or for a thread. */
-  let due = false;
+  let wakeMs = 0;
+  const patience = createPatience();
   let stopped = false;
 
   const answer = ({ call, place }: Waiting, verdict: boolean): void => {
@@ -123,12 +128,12 @@ export function createVerifier({
       const again: Waiting[] = [];
       for (const waiting of batch) {
         waiting.attempts++;
+        waiting.lastMs = 0;
         if (stopped || waiting.attempts >= ATTEMPTS_MAX) {
           refuse(waiting, error instanceof Error ? error : new Error(String(error)));
         } else again.push(waiting);
       }
       queue = [...again, ...queue];
-      due = true;
       await current.stop();
     } finally {
       seat.busy = false;
@@ -139,11 +144,16 @@ export function createVerifier({
   /** Gives what waits to free threads; less than a batch only when it has waited long enough. */
   const dispatch = (): void => {
     for (;;) {
-      if (queue.length === 0) due = false;
       const free = seats.filter(({ busy }) => !busy);
       const [seat] = free;
       if (stopped || seat === undefined || queue.length === 0) return;
-      if (!due && queue.length < BATCH_MAX) return;
+      if (queue.length < BATCH_MAX) {
+        const leftMs = patience.leftMs(performance.now(), queue);
+        if (leftMs > 0) {
+          wakeWithin(leftMs);
+          return;
+        }
+      }
       const share = Math.max(SHARE_MIN, Math.ceil(queue.length / free.length));
       const batch = queue.slice(0, Math.min(BATCH_MAX, share));
       queue = queue.slice(batch.length);
@@ -151,25 +161,25 @@ export function createVerifier({
     }
   };
 
-  /** What waits goes within so many milliseconds, or with what is due earlier. */
-  const dispatchWithin = (waitMs: number): void => {
+  /** A timer that is due too early sets itself again: most calls leave it as it is. */
+  const wakeWithin = (waitMs: number): void => {
     const nextMs = performance.now() + waitMs;
-    if (nextMs >= dueMs) return;
+    if (timer !== undefined && nextMs >= wakeMs) return;
     clearTimeout(timer);
-    dueMs = nextMs;
+    wakeMs = nextMs;
     timer = setTimeout(() => {
-      dueMs = Number.POSITIVE_INFINITY;
-      due = true;
-      dispatch();
+      timer = undefined;
+      // A late timer comes before the messages that came meanwhile, and they may bring company.
+      setImmediate(dispatch);
     }, waitMs);
   };
 
-  const enqueue = (job: VerifyJob, call: Call, place: number): void => {
+  const enqueue = (waiting: Waiting): void => {
+    const { proof, publicSignals, vk } = waiting.job;
     // What would not even fit the message is answered here.
-    const fits =
-      job.proof.length === PROOF_BYTES && job.publicSignals.length === job.vk.nPublic * SIGNAL_BYTES;
-    if (fits) queue.push({ job, call, place, attempts: 0 });
-    else answer({ job, call, place, attempts: 0 }, false);
+    const fits = proof.length === PROOF_BYTES && publicSignals.length === vk.nPublic * SIGNAL_BYTES;
+    if (fits) queue.push(waiting);
+    else answer(waiting, false);
   };
 
   return {
@@ -183,9 +193,9 @@ export function createVerifier({
       const call: Call = { verdicts, open: jobs.length, resolve, reject };
       if (jobs.length === 0) resolve(verdicts);
       open += jobs.length;
-      for (const [place, job] of jobs.entries()) enqueue(job, call, place);
+      const lastMs = patience.arrive(performance.now(), waitMs, queue);
+      for (const [place, job] of jobs.entries()) enqueue({ job, call, place, lastMs, attempts: 0 });
       dispatch();
-      if (queue.length > 0) dispatchWithin(waitMs);
       return promise;
     },
     stop: async () => {

@@ -54,6 +54,19 @@ test("calls within a moment are one message to a thread", async () => {
   }
 });
 
+test("a full batch does not wait, and what is in a hurry takes along what waits", async () => {
+  const own = createVerifier({ workers: 1, gatherMs: 3_600_000 });
+  const full = await own.verify(Array.from({ length: 128 }, (_, i) => many[i % many.length] ?? small));
+  assert.ok(full.every((verdict) => verdict));
+  const patient = own.verify([small, wrong]);
+  assert.deepEqual(await own.verify([wrong, small], 0), [false, true]);
+  assert.deepEqual(await patient, [true, false]);
+  const waited = own.verify([small]);
+  assert.deepEqual(await own.verify([], 0), []);
+  assert.deepEqual(await waited, [true]);
+  await own.stop();
+});
+
 test("more than a batch is shared among the threads", async () => {
   const own = createVerifier({ workers: 2 });
   await threadsOf(async (started) => {
