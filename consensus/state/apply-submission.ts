@@ -11,7 +11,7 @@ import type { Context } from "./context.ts";
 import { hasBetterRight } from "./copies.ts";
 import type { SlotStatement } from "./inputs.ts";
 import { getDataset, putDataset } from "./maps.ts";
-import { askedRound, askedSlot, noteUsed, usedIn } from "./rounds-memo.ts";
+import { askedRound, noteUsed, usedIn } from "./rounds-memo.ts";
 import { ContributionType, type Slot, type State, toInt64 } from "./state.ts";
 
 export type AcceptedSubmission = {
@@ -35,9 +35,10 @@ export function checkSubmission(
   const close = closePlace(context.params);
   if (context.place > close) return fault("submission/window-closed", { place: context.place, close });
   const { taskIndex, slots } = asked;
-  const askedOf = askedSlot(state, asked, submission.slot);
-  if (askedOf === undefined) return fault("submission/slot-unknown", { slot: submission.slot, slots });
-  const { slot, statement } = askedOf;
+  const ofSlot = asked.asked(submission.slot);
+  if (ofSlot === undefined)
+    return fault("submission/slot-unknown", { slot: submission.slot, slots: slots.length });
+  const { slot, statement } = ofSlot;
   if (!equalBytes(slot.podId, submission.podId))
     return fault("submission/slot-not-yours", { slot: submission.slot });
 

@@ -44,9 +44,10 @@ const remembered = new WeakMap<UnsignedSubmission, Remembered>();
 /** Hashes those together whose roots are not known yet; one by one they cost several times as much. */
 export function hashSubmissions(submissions: readonly Submission[]): void {
   const fresh = submissions.filter((it) => !remembered.has(it));
-  for (const [i, roots] of rootsOfAll(fresh).entries()) {
-    const it = fresh[i];
-    if (it !== undefined) remember(it, roots);
+  const all = rootsOfAll(fresh);
+  for (let i = 0; i < fresh.length; i++) {
+    const [it, roots] = [fresh[i], all[i]];
+    if (it !== undefined && roots !== undefined) remember(it, roots);
   }
 }
 
