@@ -79,7 +79,7 @@ export function createMempool(params: Params, chain: Uint8Array) {
   };
 
   return {
-    submission: (id: string): Submission | undefined => submissions.get(nameOf(fromHex(id))),
+    submission: (nullifier: Uint8Array): Submission | undefined => submissions.get(nameOf(nullifier)),
     transaction: (id: string): Transaction | undefined => transactions.get(id),
     /** By the root of all bytes: another copy of the same, with other signature or proof bytes, is not it. */
     submissionByName: (name: string): Submission | undefined => contents.submissions.get(name),
@@ -89,9 +89,9 @@ export function createMempool(params: Params, chain: Uint8Array) {
     /** All pooled submissions. */
     submissions: (): Submission[] => [...submissions.values()],
     /** Of transactions and submissions: for peers that ask what waits here. */
-    ids: (): string[] => [
-      ...transactions.keys(),
-      ...[...submissions.values()].map((it) => toHex(nullifierOf(it))),
+    ids: (): Uint8Array[] => [
+      ...[...transactions.keys()].map((id) => fromHex(id, 32)),
+      ...[...submissions.values()].map(nullifierOf),
     ],
 
     /**

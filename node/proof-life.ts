@@ -77,7 +77,7 @@ export function createProofLife(components: {
         };
         return { id, stage: "included", ...about, height: String(height), blockHash: toHex(hash) };
       }
-      const pooled = mempool.submission(id);
+      const pooled = mempool.submission(bytes);
       if (pooled !== undefined) {
         const { task, epoch, slot, podId } = pooled;
         return { id, stage: "pooled", task: toHex(task), epoch: String(epoch), slot, podId: toHex(podId) };
