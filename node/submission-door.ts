@@ -96,7 +96,8 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
   /** Whether another one has the answer, or will: pooled, in hand, or no place for it. */
   const isSettled = (asked: Asked, name: string): boolean => {
     const running = inHand.get(name);
-    if (running !== undefined) (running.waiting ??= []).push(asked);
+    if (running?.waiting !== undefined) running.waiting.push(asked);
+    else if (running !== undefined) running.waiting = [asked];
     else if (mempool.submissionByName(name) !== undefined) tell(asked, ACCEPT);
     else if (isFull(asked.from)) tell(asked, ignore(fault("rpc/busy", { inHand: inHand.size })));
     else return false;
