@@ -13,6 +13,7 @@ import {
   nullifierOf,
   type Submission,
   submissionName,
+  taskName,
 } from "../consensus/types/submission.ts";
 import {
   addressOf,
@@ -66,13 +67,13 @@ export function createMempool(params: Params, chain: Uint8Array) {
     if (submission === undefined) return;
     submissions.delete(name);
     contents.submissions.delete(submissionName(submission));
-    const task = nameOf(submission.task);
+    const task = taskName(submission);
     const filled = slots.get(task);
     filled?.delete(slotOf(submission));
     if (filled?.size === 0) slots.delete(task);
   };
   const fill = (submission: Submission): void => {
-    const task = nameOf(submission.task);
+    const task = taskName(submission);
     const filled = slots.get(task);
     if (filled === undefined) slots.set(task, new Set([slotOf(submission)]));
     else filled.add(slotOf(submission));
@@ -100,7 +101,7 @@ export function createMempool(params: Params, chain: Uint8Array) {
      */
     conflict(submission: Submission): Fault | undefined {
       if (submissions.has(nullifierName(submission))) return fault("submission/nullifier-spent");
-      if (slots.get(nameOf(submission.task))?.has(slotOf(submission)) === true)
+      if (slots.get(taskName(submission))?.has(slotOf(submission)) === true)
         return fault("submission/slot-filled", { slot: submission.slot });
       return undefined;
     },

@@ -10,7 +10,7 @@ import { checkSubmission } from "../consensus/state/apply-submission.ts";
 import { type SubmissionChecks, submissionChecks } from "../consensus/state/checks.ts";
 import type { Context } from "../consensus/state/context.ts";
 import type { State } from "../consensus/state/state.ts";
-import { hashSubmissions, type Submission, submissionName } from "../consensus/types/submission.ts";
+import { hashSubmissions, type Submission, submissionName, taskName } from "../consensus/types/submission.ts";
 import { createBuckets } from "./buckets.ts";
 import type { Mempool } from "./mempool.ts";
 import { createPacer } from "./turns.ts";
@@ -118,7 +118,7 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
         if (refused !== undefined) tell(asked, ignore(refused));
         continue;
       }
-      const slot = `${nameOf(submission.task)} ${submission.slot}`;
+      const slot = `${taskName(submission)} ${submission.slot}`;
       const checks = submissionChecks(chain, submission, accepted);
       open.push({ asked, pod: nameOf(submission.podId), slot, checks, waiting: undefined });
     }
