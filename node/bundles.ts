@@ -27,35 +27,46 @@ export type BundlesComponents = {
 };
 export type Bundles = ReturnType<typeof createBundles>;
 
+/** Of a pooled submission. */
+type Heard = {
+  isPassedOn: boolean;
+  /** The peers that sent it; mostly it is one. */
+  senders: string | Set<string> | undefined;
+};
+
 export function createBundles({ mempool, network, admit }: BundlesComponents) {
   // By the pool's own copy: what has left the pool is not accepted again, so it needs no memory here.
-  const passedOn = new WeakSet<Submission>();
-  /** Mostly it is one. */
-  const senders = new WeakMap<Submission, string | Set<string>>();
+  const heard = new WeakMap<Submission, Heard>();
+  const heardOf = (pooled: Submission): Heard => {
+    const known = heard.get(pooled);
+    if (known !== undefined) return known;
+    const made: Heard = { isPassedOn: false, senders: undefined };
+    heard.set(pooled, made);
+    return made;
+  };
 
   const publish = (submissions: readonly Submission[]): void => {
-    for (const it of submissions) passedOn.add(it);
+    for (const it of submissions) heardOf(it).isPassedOn = true;
     network.publish({ topic: "submissions", value: submissions });
   };
   /** An honest peer sends each submission once too, so it never does this, whatever others made it hear first. */
-  const isRepeated = (pooled: Submission, from: string): boolean => {
-    const known = senders.get(pooled);
-    if (known === undefined) {
-      senders.set(pooled, from);
-      return false;
+  const isRepeated = (pooled: Heard, from: string): boolean => {
+    const { senders } = pooled;
+    if (senders === from) return true;
+    if (senders === undefined) pooled.senders = from;
+    else if (typeof senders === "string") pooled.senders = new Set([senders, from]);
+    else if (senders.has(from)) return true;
+    else {
+      if (senders.size >= SENDERS_MAX) senders.delete(senders.values().next().value ?? "");
+      senders.add(from);
     }
-    if (known === from) return true;
-    const peers = typeof known === "string" ? new Set([known]) : known;
-    if (peers.has(from)) return true;
-    if (peers.size >= SENDERS_MAX) peers.delete(peers.values().next().value ?? "");
-    senders.set(pooled, peers.add(from));
     return false;
   };
 
   return {
     /** Gossips what was found valid here, unless it was already; pooled before. */
     publish(submission: Submission): void {
-      if (!passedOn.has(submission)) publish([submission]);
+      if (!heardOf(submission).isPassedOn) publish([submission]);
     },
     /**
      * Rejected if one of it is, accepted if all of it is valid and new to those this node speaks to, ignored
@@ -80,12 +91,13 @@ export function createBundles({ mempool, network, admit }: BundlesComponents) {
         } else {
           const pooled = mempool.submissionByName(submissionName(submission));
           if (pooled === undefined) continue; // in a block meanwhile
-          if (isRepeated(pooled, from)) useless += 1;
-          if (!passedOn.has(pooled)) fresh.push(pooled);
+          const ofPooled = heardOf(pooled);
+          if (isRepeated(ofPooled, from)) useless += 1;
+          if (!ofPooled.isPassedOn) fresh.push(pooled);
         }
       }
       if (fresh.length === bundle.length) {
-        for (const it of fresh) passedOn.add(it);
+        for (const it of fresh) heardOf(it).isPassedOn = true;
         return { kind: "accept", useless };
       }
       if (fresh.length > 0) publish(fresh);

@@ -13,6 +13,7 @@ import {
   nullifierOf,
   type Submission,
   submissionName,
+  taskName,
 } from "../consensus/types/submission.ts";
 import {
   addressOf,
@@ -66,20 +67,20 @@ export function createMempool(params: Params, chain: Uint8Array) {
     if (submission === undefined) return;
     submissions.delete(name);
     contents.submissions.delete(submissionName(submission));
-    const task = nameOf(submission.task);
+    const task = taskName(submission);
     const filled = slots.get(task);
     filled?.delete(slotOf(submission));
     if (filled?.size === 0) slots.delete(task);
   };
   const fill = (submission: Submission): void => {
-    const task = nameOf(submission.task);
+    const task = taskName(submission);
     const filled = slots.get(task);
     if (filled === undefined) slots.set(task, new Set([slotOf(submission)]));
     else filled.add(slotOf(submission));
   };
 
   return {
-    submission: (id: string): Submission | undefined => submissions.get(nameOf(fromHex(id))),
+    submission: (nullifier: Uint8Array): Submission | undefined => submissions.get(nameOf(nullifier)),
     transaction: (id: string): Transaction | undefined => transactions.get(id),
     /** By the root of all bytes: another copy of the same, with other signature or proof bytes, is not it. */
     submissionByName: (name: string): Submission | undefined => contents.submissions.get(name),
@@ -89,9 +90,9 @@ export function createMempool(params: Params, chain: Uint8Array) {
     /** All pooled submissions. */
     submissions: (): Submission[] => [...submissions.values()],
     /** Of transactions and submissions: for peers that ask what waits here. */
-    ids: (): string[] => [
-      ...transactions.keys(),
-      ...[...submissions.values()].map((it) => toHex(nullifierOf(it))),
+    ids: (): Uint8Array[] => [
+      ...[...transactions.keys()].map((id) => fromHex(id, 32)),
+      ...[...submissions.values()].map(nullifierOf),
     ],
 
     /**
@@ -100,7 +101,7 @@ export function createMempool(params: Params, chain: Uint8Array) {
      */
     conflict(submission: Submission): Fault | undefined {
       if (submissions.has(nullifierName(submission))) return fault("submission/nullifier-spent");
-      if (slots.get(nameOf(submission.task))?.has(slotOf(submission)) === true)
+      if (slots.get(taskName(submission))?.has(slotOf(submission)) === true)
         return fault("submission/slot-filled", { slot: submission.slot });
       return undefined;
     },

@@ -38,13 +38,14 @@ export function poolView(
   const evidenceById = (): Map<string, PoolObject> =>
     new Map(evidence.all().map((value) => [toHex(evidenceId(value)), { topic: "evidence", value }]));
   return {
-    ids: () => [...evidenceById().keys(), ...mempool.ids()].map((id) => fromHex(id, 32)),
+    ids: () => [...[...evidenceById().keys()].map((id) => fromHex(id, 32)), ...mempool.ids()],
     object(id) {
+      // Most of what waits, and looked at without hexadecimal text: a neighbour's list has thousands.
+      const submission = mempool.submission(id);
+      if (submission !== undefined) return { topic: "submissions", value: submission };
       const name = toHex(id);
       const transaction = mempool.transaction(name);
       if (transaction !== undefined) return { topic: "transactions", value: transaction };
-      const submission = mempool.submission(name);
-      if (submission !== undefined) return { topic: "submissions", value: submission };
       return evidence.all().length === 0 ? undefined : evidenceById().get(name);
     },
   };

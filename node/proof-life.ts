@@ -84,7 +84,7 @@ export function createProofLife(components: {
         if (it === undefined) continue;
         return { id, stage: "included", ...recordOf(it), height: String(height), blockHash: toHex(hash) };
       }
-      const pooled = mempool.submission(id);
+      const pooled = mempool.submission(bytes);
       if (pooled !== undefined) return { id, stage: "pooled", ...recordOf(pooled) };
       const late = expired.get(id);
       if (late !== undefined)

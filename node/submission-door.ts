@@ -10,7 +10,7 @@ import { checkSubmission } from "../consensus/state/apply-submission.ts";
 import { type SubmissionChecks, submissionChecks } from "../consensus/state/checks.ts";
 import type { Context } from "../consensus/state/context.ts";
 import type { State } from "../consensus/state/state.ts";
-import { hashSubmissions, type Submission, submissionName } from "../consensus/types/submission.ts";
+import { hashSubmissions, type Submission, submissionName, taskName } from "../consensus/types/submission.ts";
 import { createBuckets } from "./buckets.ts";
 import type { Mempool } from "./mempool.ts";
 import { createPacer } from "./turns.ts";
@@ -64,10 +64,9 @@ type InHand = {
   readonly pod: string;
   readonly slot: string;
   readonly checks: SubmissionChecks;
-  /** Others that asked for the same meanwhile. */
-  readonly waiting: Asked[];
+  /** Others that asked for the same while it was in hand. */
+  waiting: Asked[] | undefined;
 };
-type Open = Omit<InHand, "waiting">;
 
 const ACCEPT: Verdict = { kind: "accept" };
 const reject = (it: Fault): Verdict => ({ kind: "reject", fault: it });
@@ -97,7 +96,8 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
   /** Whether another one has the answer, or will: pooled, in hand, or no place for it. */
   const isSettled = (asked: Asked, name: string): boolean => {
     const running = inHand.get(name);
-    if (running !== undefined) running.waiting.push(asked);
+    if (running?.waiting !== undefined) running.waiting.push(asked);
+    else if (running !== undefined) running.waiting = [asked];
     else if (mempool.submissionByName(name) !== undefined) tell(asked, ACCEPT);
     else if (isFull(asked.from)) tell(asked, ignore(fault("rpc/busy", { inHand: inHand.size })));
     else return false;
@@ -105,9 +105,9 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
   };
 
   /** Everything cheap, of each. Answers those that fail. */
-  const ask = (all: readonly Asked[]): Open[] => {
+  const ask = (all: readonly Asked[]): InHand[] => {
     const { state, context } = now();
-    const open: Open[] = [];
+    const open: InHand[] = [];
     for (const asked of all) {
       const { submission } = asked;
       if (isSettled(asked, submissionName(submission))) continue;
@@ -118,15 +118,15 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
         if (refused !== undefined) tell(asked, ignore(refused));
         continue;
       }
-      const slot = `${nameOf(submission.task)} ${submission.slot}`;
+      const slot = `${taskName(submission)} ${submission.slot}`;
       const checks = submissionChecks(chain, submission, accepted);
-      open.push({ asked, pod: nameOf(submission.podId), slot, checks });
+      open.push({ asked, pod: nameOf(submission.podId), slot, checks, waiting: undefined });
     }
     return open;
   };
 
   /** Why one whose signature holds has no place now. */
-  const refuse = ({ pod, slot, asked }: Open): Fault | undefined => {
+  const refuse = ({ pod, slot, asked }: InHand): Fault | undefined => {
     if (falseProofs.level(pod) >= FALSE_OF_POD_MAX)
       return fault("rpc/busy", { ofPod: toHex(asked.submission.podId) });
     const ofSlot = ofSlots.of(slot);
@@ -134,7 +134,7 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
   };
 
   /** The signature first: nobody but the pod itself can use up what is the pod's. Takes the places of what is left. */
-  const take = (open: readonly Open[]): InHand[] => {
+  const take = (open: readonly InHand[]): InHand[] => {
     const taken: InHand[] = [];
     const unsigned = verification.verifySigners(open.map(({ checks }) => checks));
     for (const [i, it] of open.entries()) {
@@ -150,11 +150,10 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
         tell(it.asked, ignore(busy));
         continue;
       }
-      const one: InHand = { ...it, waiting: [] };
-      inHand.set(it.checks.name, one);
+      inHand.set(it.checks.name, it);
       ofPeers.add(it.asked.from ?? "", 1);
       ofSlots.add(it.slot, 1);
-      taken.push(one);
+      taken.push(it);
     }
     return taken;
   };
@@ -165,7 +164,7 @@ export function createSubmissionDoor(components: SubmissionDoorComponents) {
     ofPeers.add(one.asked.from ?? "", -1);
     ofSlots.add(one.slot, -1);
     tell(one.asked, outcome);
-    for (const other of one.waiting) tell(other, outcome);
+    for (const other of one.waiting ?? []) tell(other, outcome);
   };
 
   /** Pools it, unless its proof is false or it came too late. */

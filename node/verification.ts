@@ -97,8 +97,8 @@ export function createVerification(
   };
 
   /** Begins to verify what is not under way yet, as one call of the verifier. */
-  const begin = (fresh: readonly Open[], waitMs: number): void => {
-    if (fresh.length === 0) return;
+  const begin = (fresh: readonly Open[], waitMs: number): Promise<boolean[]> => {
+    if (fresh.length === 0) return Promise.resolve([]);
     const jobs = fresh.map(({ check: { proof }, vk }) => ({
       vk,
       publicSignals: signalsOf(proof),
@@ -108,13 +108,13 @@ export function createVerification(
       for (const { check } of fresh) underWay.delete(check.name);
     });
     for (const [at, { check }] of fresh.entries()) underWay.set(check.name, { verdicts, at });
+    return verdicts;
   };
   /** A verdict each. What is under way already is waited for, and no longer than `waitMs` for its company. */
   const verdictsOf = async (open: readonly Open[], waitMs: number): Promise<boolean[]> => {
-    begin(
-      open.filter(({ check }) => !underWay.has(check.name)),
-      waitMs,
-    );
+    const fresh = open.filter(({ check }) => !underWay.has(check.name));
+    const begun = begin(fresh, waitMs);
+    if (fresh.length === open.length) return begun;
     const waited = open.map(({ check }) => underWay.get(check.name));
     const calls = [...new Set(waited.flatMap((it) => it?.verdicts ?? []))];
     const answers = new Map((await Promise.all(calls)).map((answer, i) => [calls[i], answer]));

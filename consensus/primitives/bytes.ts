@@ -77,9 +77,22 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
+/** From so many bytes on it is worth it to look at them as words. */
+const LONG = 256;
+
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  let from = 0;
+  if (a.length >= LONG && a.byteOffset % 4 === 0 && b.byteOffset % 4 === 0) {
+    const count = a.length >> 2;
+    const [left, right] = [
+      new Uint32Array(a.buffer, a.byteOffset, count),
+      new Uint32Array(b.buffer, b.byteOffset, count),
+    ];
+    for (let i = 0; i < count; i++) if (left[i] !== right[i]) return false;
+    from = 4 * count;
+  }
+  for (let i = from; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 }
 

@@ -10,7 +10,7 @@ import { readOutputs } from "../work/signals.ts";
 import type { Context } from "./context.ts";
 import { hasBetterRight } from "./copies.ts";
 import type { SlotStatement } from "./inputs.ts";
-import { askedRound, askedSlot, noteUsed, usedIn } from "./rounds-memo.ts";
+import { askedRound, noteUsed, usedIn } from "./rounds-memo.ts";
 import { ContributionType, type Slot, type State } from "./state.ts";
 
 export type AcceptedSubmission = {
@@ -34,9 +34,10 @@ export function checkSubmission(
   const close = closePlace(context.params);
   if (context.place > close) return fault("submission/window-closed", { place: context.place, close });
   const { taskIndex, slots } = asked;
-  const askedOf = askedSlot(state, asked, submission.slot);
-  if (askedOf === undefined) return fault("submission/slot-unknown", { slot: submission.slot, slots });
-  const { slot, statement } = askedOf;
+  const ofSlot = asked.asked(submission.slot);
+  if (ofSlot === undefined)
+    return fault("submission/slot-unknown", { slot: submission.slot, slots: slots.length });
+  const { slot, statement } = ofSlot;
   if (!equalBytes(slot.podId, submission.podId))
     return fault("submission/slot-not-yours", { slot: submission.slot });
 

@@ -18,11 +18,10 @@ export type AskedSlot = { readonly slot: Slot; readonly statement: SlotStatement
 /** A task's round of this epoch. */
 export type AskedRound = {
   readonly taskIndex: number;
-  /** How many were drawn. */
-  readonly slots: number;
-  /** A drawn slot and what it asks, once somebody wanted it. */
-  readonly asked: (AskedSlot | undefined)[];
-  readonly statement: ((slot: Slot) => SlotStatement) | undefined;
+  /** Those that were drawn. */
+  readonly slots: readonly Slot[];
+  /** A slot and what it asks; undefined if the round has no such slot. */
+  asked(at: number): AskedSlot | undefined;
 };
 
 type Used = {
@@ -78,23 +77,23 @@ export function askedRound(state: State, id: Uint8Array): AskedRound | undefined
   if (known !== undefined) return known;
   const taskIndex = taskIndexOf(state, id);
   if (taskIndex < 0) return undefined;
-  const slots = state.rounds.getReadonly(taskIndex).slots.length;
-  if (slots === 0) return { taskIndex, slots, asked: [], statement: undefined };
-  const statement = statementsFor(state.tasks.getReadonly(taskIndex), epoch);
-  const made = { taskIndex, slots, asked: new Array<AskedSlot | undefined>(slots), statement };
+  const slots = state.rounds
+    .getReadonly(taskIndex)
+    .slots.getAllReadonly()
+    .map((slot) => slot.toValue());
+  if (slots.length === 0) return { taskIndex, slots, asked: () => undefined };
+  const statementOf = statementsFor(state.tasks.getReadonly(taskIndex), epoch);
+  const asked = new Array<AskedSlot | undefined>(slots.length).fill(undefined);
+  const made: AskedRound = {
+    taskIndex,
+    slots,
+    asked(at) {
+      const slot = slots[at];
+      if (slot !== undefined) asked[at] ??= { slot, statement: statementOf(slot) };
+      return asked[at];
+    },
+  };
   rounds.set(name, made);
-  return made;
-}
-
-/** Undefined if the round has no such slot. */
-export function askedSlot(state: State, round: AskedRound, at: number): AskedSlot | undefined {
-  const known = round.asked[at];
-  if (known !== undefined || round.statement === undefined || at >= round.slots) return known;
-  const drawn = state.rounds.getReadonly(round.taskIndex).slots.getReadonly(at);
-  const { podId, publicKey, dataRoot, batchIndex } = drawn;
-  const slot: Slot = { podId, publicKey, dataRoot, batchIndex };
-  const made = { slot, statement: round.statement(slot) };
-  round.asked[at] = made;
   return made;
 }
 

@@ -37,7 +37,8 @@ const words = new Uint32Array(memory.buffer);
 
 /** Moves a chunk. */
 function move(to: number, from: number): void {
-  const [target, source] = [to >> 2, from >> 2];
+  const target = to >> 2;
+  const source = from >> 2;
   for (let i = 0; i < CHUNK >> 2; i++) words[target + i] = words[source + i] ?? 0;
 }
 function clear(at: number): void {
@@ -81,7 +82,10 @@ const level = (from: number, into: number, count: number): void =>
 function hashOutputs(submissions: readonly Hashed[], width: number): void {
   const count = submissions.length;
   memory.fill(0, LEAVES, LEAVES + CHUNK * width * count);
-  for (const [i, { outputs }] of submissions.entries()) memory.set(outputs, LEAVES + CHUNK * width * i);
+  for (let i = 0; i < count; i++) {
+    const it = submissions[i];
+    if (it !== undefined) memory.set(it.outputs, LEAVES + CHUNK * width * i);
+  }
   let height = 0;
   for (let each = width; each > 1; each /= 2, height++) level(LEAVES, LEAVES, (count * each) / 2);
   for (let i = 0; i < count; i++) move(TOPS + CHUNK * i, LEAVES + CHUNK * i);
@@ -93,9 +97,9 @@ function hashOutputs(submissions: readonly Hashed[], width: number): void {
     }
     level(BLOCKS, TOPS, count);
   }
-  for (const [i, { outputs }] of submissions.entries()) {
+  for (let i = 0; i < count; i++) {
     move(BLOCKS + BLOCK * i, TOPS + CHUNK * i);
-    putNumber(BLOCKS + BLOCK * i + CHUNK, outputs.length / CHUNK);
+    putNumber(BLOCKS + BLOCK * i + CHUNK, (submissions[i]?.outputs.length ?? 0) / CHUNK);
   }
   level(BLOCKS, TOPS, count);
 }
@@ -104,31 +108,38 @@ function hashOutputs(submissions: readonly Hashed[], width: number): void {
 function hashAlike(submissions: readonly Hashed[], width: number, roots: SubmissionRoots[]): void {
   const count = submissions.length;
   hashOutputs(submissions, width);
-  for (const [i, { task, epoch, slot, podId, proof, signature }] of submissions.entries()) {
+  // By places and not by iterators, whose pairs would be the larger part of what this leaves to the collector.
+  for (let i = 0; i < count; i++) {
+    const it = submissions[i];
+    if (it === undefined) break;
     const at = BLOCKS + 5 * BLOCK * i;
-    put(at, proof, 2 * BLOCK);
-    put(at + 2 * BLOCK, signature, BLOCK);
-    put(at + 3 * BLOCK, task, CHUNK);
-    putNumber(at + 3 * BLOCK + CHUNK, epoch);
-    putNumber(at + 4 * BLOCK, slot);
-    put(at + 4 * BLOCK + CHUNK, podId, CHUNK);
+    put(at, it.proof, 2 * BLOCK);
+    put(at + 2 * BLOCK, it.signature, BLOCK);
+    put(at + 3 * BLOCK, it.task, CHUNK);
+    putNumber(at + 3 * BLOCK + CHUNK, it.epoch);
+    putNumber(at + 4 * BLOCK, it.slot);
+    put(at + 4 * BLOCK + CHUNK, it.podId, CHUNK);
   }
   level(BLOCKS, CHUNKS, 5 * count);
   // Two halves of the proof, the signature, task and epoch, slot and pod. The signature's root waits with the leaves.
-  for (const [i, { inputsHash }] of submissions.entries()) {
-    const [at, from] = [BLOCKS + 3 * BLOCK * i, CHUNKS + 5 * CHUNK * i];
+  for (let i = 0; i < count; i++) {
+    const it = submissions[i];
+    if (it === undefined) break;
+    const at = BLOCKS + 3 * BLOCK * i;
+    const from = CHUNKS + 5 * CHUNK * i;
     move(at, from);
     move(at + CHUNK, from + CHUNK);
     move(at + BLOCK, from + 3 * CHUNK);
     move(at + BLOCK + CHUNK, from + 4 * CHUNK);
-    put(at + 2 * BLOCK, inputsHash, CHUNK);
+    put(at + 2 * BLOCK, it.inputsHash, CHUNK);
     move(at + 2 * BLOCK + CHUNK, TOPS + CHUNK * i);
     move(LEAVES + CHUNK * i, from + 2 * CHUNK);
   }
   level(BLOCKS, CHUNKS, 3 * count);
   // The proof beside its signature, and beside none; then behind inputsHash and outputs, then behind the first four.
   for (let i = 0; i < count; i++) {
-    const [at, from] = [BLOCKS + 2 * BLOCK * i, CHUNKS + 3 * CHUNK * i];
+    const at = BLOCKS + 2 * BLOCK * i;
+    const from = CHUNKS + 3 * CHUNK * i;
     move(at, from);
     move(at + CHUNK, LEAVES + CHUNK * i);
     move(at + BLOCK, from);

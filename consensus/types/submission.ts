@@ -29,9 +29,10 @@ export type UnsignedSubmission = ValueOf<typeof UnsignedSubmissionType>;
 export type Submission = ValueOf<typeof SubmissionType>;
 
 type Remembered = SubmissionRoots & {
-  /** Of the root of all bytes, and of the nullifier. */
+  /** {@link nameOf} of the root of all bytes, of the nullifier and of the task. */
   readonly contentName: string;
   readonly nullifierName: string;
+  readonly taskName: string;
   /** What its pod signs, on the chain that was asked for last. */
   signed: { readonly chain: Uint8Array; readonly message: Uint8Array } | undefined;
 };
@@ -44,9 +45,10 @@ const remembered = new WeakMap<UnsignedSubmission, Remembered>();
 /** Hashes those together whose roots are not known yet; one by one they cost several times as much. */
 export function hashSubmissions(submissions: readonly Submission[]): void {
   const fresh = submissions.filter((it) => !remembered.has(it));
-  for (const [i, roots] of rootsOfAll(fresh).entries()) {
-    const it = fresh[i];
-    if (it !== undefined) remember(it, roots);
+  const all = rootsOfAll(fresh);
+  for (let i = 0; i < fresh.length; i++) {
+    const [it, roots] = [fresh[i], all[i]];
+    if (it !== undefined && roots !== undefined) remember(it, roots);
   }
 }
 
@@ -56,6 +58,7 @@ function remember(submission: Submission, { content, unsigned }: SubmissionRoots
     unsigned,
     contentName: nameOf(content),
     nullifierName: nameOf(nullifierOf(submission)),
+    taskName: nameOf(submission.task),
     signed: undefined,
   };
   remembered.set(Object.freeze(submission), made);
@@ -70,20 +73,23 @@ function rootsOf(submission: Submission): Remembered {
   return remember(submission, roots);
 }
 
-let messages: { readonly chain: Uint8Array; readonly of: (root: Uint8Array) => Uint8Array } | undefined;
-function messageOf(chain: Uint8Array, root: Uint8Array): Uint8Array {
-  if (messages === undefined || !equalBytes(messages.chain, chain))
-    messages = { chain: chain.slice(), of: hashAfter("submission", chain) };
-  return messages.of(root);
+type Messages = { readonly chain: Uint8Array; readonly of: (root: Uint8Array) => Uint8Array };
+let messages: Messages | undefined;
+function messagesOf(chain: Uint8Array): Messages {
+  if (messages !== undefined && equalBytes(messages.chain, chain)) return messages;
+  messages = { chain: chain.slice(), of: hashAfter("submission", chain) };
+  return messages;
 }
 
 /** The 32 bytes that the pod's account signs. Remembered. */
 export function submissionRoot(chain: Uint8Array, submission: UnsignedSubmission | Submission): Uint8Array {
-  if (!("signature" in submission)) return messageOf(chain, rootOf(UnsignedSubmissionType, submission));
+  if (!("signature" in submission)) return messagesOf(chain).of(rootOf(UnsignedSubmissionType, submission));
   const roots = rootsOf(submission);
-  if (roots.signed === undefined || !equalBytes(roots.signed.chain, chain))
-    roots.signed = { chain, message: messageOf(chain, roots.unsigned) };
-  return roots.signed.message;
+  if (roots.signed !== undefined && equalBytes(roots.signed.chain, chain)) return roots.signed.message;
+  const of = messagesOf(chain);
+  const message = of.of(roots.unsigned);
+  roots.signed = { chain: of.chain, message };
+  return message;
 }
 
 /** Of all its bytes, proof and signature included: what a block's body commits to. Remembered. */
@@ -93,6 +99,8 @@ export const submissionContentRoot = (submission: Submission): Uint8Array => roo
 export const submissionName = (submission: Submission): string => rootsOf(submission).contentName;
 /** {@link nameOf} of the nullifier. */
 export const nullifierName = (submission: Submission): string => rootsOf(submission).nullifierName;
+/** {@link nameOf} of the task. */
+export const taskName = (submission: Submission): string => rootsOf(submission).taskName;
 
 /** The first output of every template. It is the submission's identity; proof bytes never are. */
 export function nullifierOf(submission: UnsignedSubmission): Uint8Array {

@@ -84,6 +84,7 @@ export type SlotInputs = {
 };
 /** task and epoch, which stand before what is the slot's own. */
 export const INPUTS_COMMON_BYTES = 2 * BYTES;
+const SLOTS_TOGETHER = 16;
 const [POD_AT, DATA_AT, BATCH_AT, MODEL_AT] = [2 * BYTES, 3 * BYTES, 4 * BYTES, 5 * BYTES];
 
 const isCanonical = (element: Uint8Array): boolean => element.length === BYTES && isCanonicalAt(element, 0);
@@ -109,9 +110,14 @@ export function inputsOfRound({ task, epoch, model }: RoundInputs): (slot: SlotI
       putNumber(common, at, low);
     } else putNumber(common, at, weight);
   }
+  // Slots of a round are asked for together: some have their bytes in one piece of memory.
+  let room = new Uint8Array();
   return ({ podId, dataRoot, batchIndex }) => {
     invariant(isCanonical(podId) && isCanonical(dataRoot), "inputs are canonical");
-    const inputs = common.slice();
+    if (room.length === 0) room = new Uint8Array(SLOTS_TOGETHER * common.length);
+    const inputs = room.subarray(0, common.length);
+    room = room.subarray(common.length);
+    inputs.set(common);
     inputs.set(podId, POD_AT);
     inputs.set(dataRoot, DATA_AT);
     putNumber(inputs, BATCH_AT, batchIndex);

@@ -110,8 +110,8 @@ describe("a pooled submission", () => {
   });
 
   test("is found by its nullifier", () => {
-    assert.equal(pool.submission(toHex(nullifier)), one);
-    assert.equal(pool.submission(toHex(tag)), undefined);
+    assert.equal(pool.submission(nullifier), one);
+    assert.equal(pool.submission(tag), undefined);
   });
 });
 
