@@ -83,8 +83,7 @@ export function createAssembler({ chain, store, pool, network, log, view }: Asse
   };
 
   /** Asks the proposer, a few times if it is slow; undefined if that comes to nothing. */
-  const complete = async (it: Pending, hash: Uint8Array): Promise<Block | undefined> => {
-    const found = lookUp(it.compact, pool);
+  const complete = async (it: Pending, hash: Uint8Array, found: Found): Promise<Block | undefined> => {
     for (let asked = 0; asked < ASKED_MAX && !it.dropped && performance.now() < it.untilMs; asked++) {
       refresh(it.compact, found, pool);
       const missing = { transactions: gaps(found.transactions), submissions: gaps(found.submissions) };
@@ -112,9 +111,8 @@ export function createAssembler({ chain, store, pool, network, log, view }: Asse
       const hash = blockHash(header);
       // A proposal sent again, or an epoch's last block proposed again.
       const known = chain.find(hash)?.block ?? store.blockByHash(hash);
-      const found = known === undefined ? lookUp(compact, pool) : undefined;
-      const isHere = found !== undefined && isComplete(found);
-      const block = known ?? (isHere ? blockOf(compact, found) : undefined);
+      const found = known === undefined ? lookUp(compact, pool) : NOTHING_FOUND;
+      const block = known ?? (isComplete(found) ? blockOf(compact, found) : undefined);
       if (block !== undefined) {
         counts.complete += 1;
         done({ block, vote, justification });
@@ -124,7 +122,7 @@ export function createAssembler({ chain, store, pool, network, log, view }: Asse
       if (pending.has(name)) return;
       const it: Pending = { peerId, compact, untilMs: performance.now() + PENDING_MS, dropped: false };
       add(name, it);
-      void complete(it, hash).then((whole) => {
+      void complete(it, hash, found).then((whole) => {
         if (it.dropped) return;
         pending.delete(name);
         if (whole === undefined) {
@@ -148,6 +146,7 @@ type Found = {
   readonly transactions: (Transaction | undefined)[];
   readonly submissions: (Submission | undefined)[];
 };
+const NOTHING_FOUND: Found = { transactions: [], submissions: [] };
 type Places = { readonly transactions: readonly number[]; readonly submissions: readonly number[] };
 
 function lookUp({ block: { body } }: CompactProposal, pool: AssemblerComponents["pool"]): Found {

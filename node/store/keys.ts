@@ -24,9 +24,10 @@ import { toHex } from "../../consensus/primitives/bytes.ts";
 import { invariant } from "../../consensus/primitives/faults.ts";
 import type { Subject } from "../../consensus/types/vote.ts";
 
+const NUMBER_DIGITS = 14;
 const number = (value: number): string => {
   invariant(Number.isSafeInteger(value) && value >= 0, `key number ${value}`);
-  return value.toString(16).padStart(14, "0");
+  return value.toString(16).padStart(NUMBER_DIGITS, "0");
 };
 const bytes = (value: Uint8Array): string => toHex(value).slice(2);
 /** Names in keys: short, and without the separator. */
@@ -66,6 +67,7 @@ export const ranges = {
   ownVotes: (epoch: number) => below(`v/${number(epoch)}`),
   ownVotesFrom: (epoch: number): Range => ({ gte: `v/${number(epoch)}/`, lt: "v0" }),
   speculative: (height: number) => below(`u/${number(height)}`),
+  allSpeculative: () => below("u"),
   /** Marks at heights up to this one. */
   speculativeUpTo: (height: number): Range => ({ gte: "u/", lt: `u/${number(height)}0` }),
   /** Finalizations at heights `from` to `to`, both included. */
@@ -91,6 +93,9 @@ export const ranges = {
 } as const;
 
 export const isBlockKey = (key: string): boolean => key.startsWith("b/");
+/** The height of a mark of a block that is not final; undefined for any other key. */
+export const heightOfMark = (key: string): number | undefined =>
+  key.startsWith("u/") ? Number.parseInt(key.slice(2, 2 + NUMBER_DIGITS), 16) : undefined;
 
 /** The part of a key after its last separator. */
 export const lastPart = (key: string): string => key.slice(key.lastIndexOf("/") + 1);

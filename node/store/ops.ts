@@ -114,7 +114,7 @@ export type WriteView = {
   /** Every final block from this height on is here. */
   lowest: Height;
   /** Keys of the blocks marked as not final, by height. */
-  speculativeAt(height: Height): Promise<readonly string[]>;
+  speculativeAt(height: Height): readonly string[] | Promise<readonly string[]>;
   /** Of the same, the lowest ones up to a height. */
   speculativeUpTo(height: Height): Promise<readonly string[]>;
 };

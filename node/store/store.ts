@@ -19,11 +19,11 @@ import {
 import { type Certificate, CertificateType } from "../../consensus/types/certificate.ts";
 import { type EpochProof, EpochProofType } from "../../consensus/types/light-client.ts";
 import { type Subject, type Vote, type VoteKind, VoteType } from "../../consensus/types/vote.ts";
-import { isBlockKey, keys, lastPart, ranges } from "./keys.ts";
+import { keys, lastPart, ranges } from "./keys.ts";
 import { type Level, openLevel } from "./level.ts";
 import { type Manifest, ManifestType } from "./manifest.ts";
+import { createMarks, MARKS_READ_MAX } from "./marks.ts";
 import {
-  type BatchOp,
   decodeStored,
   type Head,
   HeadType,
@@ -45,8 +45,6 @@ import { createTurns } from "./turns.ts";
 const VERSION = 3;
 /** Callers await each write, so this many waiting is a bug. */
 const WRITES_WAITING_MAX = 1024;
-/** Newest blocks that are known to be on disk, by key. */
-const HELD_MAX = 512;
 /** Entries deleted in one batch while pruning. */
 const PRUNE_BATCH = 1000;
 const RANGE_LIMIT_MAX = 1024;
@@ -78,7 +76,8 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
   const prunedBelowKey = keys.meta("pruned-below");
   let prunedBelow = Epoch(readCount(get(prunedBelowKey)));
   const votes = await checkVotes(db, dir, prunedBelow);
-  const held = new Set<string>();
+  const found = await db.keys(ranges.allSpeculative(), MARKS_READ_MAX);
+  const marks = createMarks(found.length < MARKS_READ_MAX ? found : undefined);
   let state: Omit<WriteView, "get" | "holds" | "speculativeAt" | "speculativeUpTo"> = {
     head: readHead(get(keys.meta("head"))),
     nextVote: votes.next,
@@ -98,32 +97,19 @@ async function serve(db: Level, dir: string, { chain }: StoreOptions) {
     }
   };
 
-  /** A batch is on disk. */
-  const noteHeld = (batch: readonly BatchOp[]): void => {
-    for (const { type, key } of batch) {
-      if (!isBlockKey(key)) continue;
-      if (type === "put") held.add(key);
-      else held.delete(key);
-    }
-    for (const key of held) {
-      if (held.size <= HELD_MAX) break;
-      held.delete(key);
-    }
-  };
-
   const write = (ops: readonly StoreOp[]): Promise<void> =>
     alone(async () => {
       const view: WriteView = {
         ...state,
         get,
-        holds: (key) => held.has(key),
-        speculativeAt: (height) => db.keys(ranges.speculative(height), RANGE_LIMIT_MAX),
+        holds: marks.holds,
+        speculativeAt: (height) => marks.at(height) ?? db.keys(ranges.speculative(height), RANGE_LIMIT_MAX),
         speculativeUpTo: (height) => db.keys(ranges.speculativeUpTo(height), RANGE_LIMIT_MAX),
       };
       const batch = await translate(ops, view);
       if (batch.length === 0) return;
       await db.commit(batch);
-      noteHeld(batch);
+      marks.note(batch);
       const { head, nextVote, voteEpoch, snapshots, lowest } = view;
       state = { head, nextVote, voteEpoch, snapshots, lowest };
     });

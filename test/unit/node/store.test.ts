@@ -131,6 +131,21 @@ test("a block is there whoever brings it first: a vote, a proposal, or what make
     assert.deepEqual(store.blockAt(Height(3 + i))?.header, it.block.header);
 });
 
+test("siblings that another process stored go too when one is final", async (t) => {
+  const dir = await folder(t);
+  const first = await openStore(dir, { chain: CHAIN });
+  const [a, b, c] = [block(3, 1), block(3, 2), block(3, 3)];
+  await first.write([a, b].map((it) => ({ kind: "block", ...it })));
+  await first.close();
+  const store = await reopen(dir, t);
+  await store.write([{ kind: "block", ...c }]);
+  await store.write([{ kind: "finalized", height: Height(3), hash: c.hash }]);
+  assert.deepEqual(
+    [a, b, c].map(({ hash }) => store.blockByHash(hash) !== undefined),
+    [false, false, true],
+  );
+});
+
 test("a block that was deleted as a loser is not taken for one that is there", async (t) => {
   const store = await reopen(await folder(t), t);
   const [a, b] = [block(3, 1), block(3, 2)];
