@@ -37,6 +37,21 @@ export function verifySignature(message: Uint8Array, key: Uint8Array, signature:
   }
 }
 
+/**
+ * Aggregates that verified, the newest of them, by all that a verification depends on: the message, the sum of the
+ * keys, the signature. A certificate is looked at when it is assembled or comes, and again in the block that carries
+ * it.
+ */
+const VERIFIED_MAX = 256;
+const verified = new Set<string>();
+const nameOf = (message: Uint8Array, signers: readonly PublicKey[], signature: Uint8Array): string =>
+  [message, aggregatePublicKeys([...signers], false).toBytes(), signature].map(toHex).join("/");
+function remember(name: string): void {
+  const [oldest] = verified;
+  if (verified.size >= VERIFIED_MAX && oldest !== undefined) verified.delete(oldest);
+  verified.add(name);
+}
+
 /** Whether `signature` aggregates signatures of all `keys` over one message. False for no keys. */
 export function verifyAggregate(
   message: Uint8Array,
@@ -45,7 +60,12 @@ export function verifyAggregate(
 ): boolean {
   if (keys.length === 0) return false;
   try {
-    return fastAggregateVerify(message, keys.map(decodeKey), Signature.fromBytes(signature, true), false);
+    const signers = keys.map(decodeKey);
+    const name = nameOf(message, signers, signature);
+    if (verified.has(name)) return true;
+    const holds = fastAggregateVerify(message, signers, Signature.fromBytes(signature, true), false);
+    if (holds) remember(name);
+    return holds;
   } catch {
     return false; // see verifySignature
   }
@@ -62,12 +82,20 @@ export type AggregateCheck = {
  * which a wrong one passes with a chance of 2^−64. Which one is wrong it does not say.
  */
 export function verifyAggregates(checks: readonly AggregateCheck[]): boolean {
-  const [only] = checks;
-  if (only === undefined) return true;
-  if (checks.length === 1) return verifyAggregate(only.message, only.keys, only.signature);
   try {
-    return verifyMultipleAggregateSignatures(
-      checks.map(({ message, keys: signers, signature }) => ({
+    const open = checks
+      .map(({ message, keys: signers, signature }) => ({
+        message,
+        keys: signers,
+        signature,
+        name: nameOf(message, signers.map(decodeKey), signature),
+      }))
+      .filter(({ name }) => !verified.has(name));
+    const [only] = open;
+    if (only === undefined) return true;
+    if (open.length === 1) return verifyAggregate(only.message, only.keys, only.signature);
+    const hold = verifyMultipleAggregateSignatures(
+      open.map(({ message, keys: signers, signature }) => ({
         msg: message,
         pk: aggregatePublicKeys(signers.map(decodeKey), false),
         sig: Signature.fromBytes(signature, true),
@@ -75,6 +103,8 @@ export function verifyAggregates(checks: readonly AggregateCheck[]): boolean {
       false,
       false,
     );
+    if (hold) for (const { name } of open) remember(name);
+    return hold;
   } catch {
     return false; // see verifySignature; no keys at all are false too
   }

@@ -1,12 +1,12 @@
 /**
  * Tells peers together which messages have come here already. The library says so of each message at once, in a
- * message of its own to each peer, and that costs both ends about as much as the message did. Nobody passes on what
- * it has not judged, and to judge a bundle's proofs takes longer than this waits; a copy that comes all the same is
- * known by its id. Used by gossip.ts.
+ * message of its own to each peer, and that costs both ends about as much as the message did. So nobody passes a message
+ * on sooner after it came than this waits at most, which is less than it takes to judge a bundle's proofs when there
+ * are many. Used by gossip.ts.
  */
 
 /** So long at most; whatever else is said meanwhile takes it along. */
-const WAIT_MS = 10;
+export const WAIT_MS = 50;
 /** To one peer at once; with more it leaves. */
 const IDS_MAX = 64;
 

@@ -17,7 +17,7 @@ import type { FaultCode, Verdict } from "../../consensus/primitives/faults.ts";
 import { createBuckets } from "../buckets.ts";
 import type { Log } from "../log.ts";
 import { createBundler } from "./bundler.ts";
-import { type DontWantRouter, gatherDontWants } from "./dont-want.ts";
+import { type DontWantRouter, gatherDontWants, WAIT_MS } from "./dont-want.ts";
 import { createGossipQueue } from "./gossip-queue.ts";
 import { SCORE_THRESHOLDS, scoreParams } from "./gossip-score.ts";
 import { createGossipStreams } from "./gossip-streams.ts";
@@ -52,6 +52,11 @@ const USELESS_PER_SECOND = 100;
 const USELESS_AT_ONCE = 5_000;
 /** Of each byte of a peer that is not listened to any more: it should have noticed. */
 const UNHEARD_COST = 32;
+/**
+ * What peers are told not to send ({@link SAY_HAVE_FROM_BYTES}) is passed on so long after it came at the earliest,
+ * when they have said so too. Proofs are seldom judged sooner.
+ */
+const PASS_ON_AFTER_MS = WAIT_MS + 25;
 /** One message of the library's own protocol: many of ours, when a peer asks for what it missed. */
 const ENVELOPE_BYTES_MAX = 8 * MIB;
 /** Larger than a vote: only for what is larger is it worth to say that it is not wanted twice. */
@@ -96,7 +101,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
   const bytes = createBuckets({ leakPerSecond: BYTES_PER_SECOND });
   const news = createBuckets({ leakPerSecond: NEW_PER_SECOND });
   const useless = createBuckets({ leakPerSecond: USELESS_PER_SECOND });
-  const timers = new Set<NodeJS.Timeout>();
+  const alarms = createAlarms();
   const queue = createGossipQueue();
   const counts = { unheard: 0, late: 0 };
   /** Of peers: new messages, all messages, and bytes of all kinds. */
@@ -181,20 +186,22 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
       onMalformed(peerId, topic === undefined ? "block/malformed" : TOPICS[topic].malformed);
       return;
     }
-    let isReported = false;
+    const cameMs = performance.now();
+    let isDecided = false;
     const reportOnce = (kind: Verdict["kind"]): void => {
-      if (isReported || stopped) return;
-      isReported = true;
-      clearTimeout(timer);
-      timers.delete(timer);
-      report(kind);
+      if (isDecided || stopped) return;
+      isDecided = true;
+      cancelLate();
+      const isTold = msg.data.length >= SAY_HAVE_FROM_BYTES && kind === "accept";
+      const waitMs = isTold ? cameMs + PASS_ON_AFTER_MS - performance.now() : 0;
+      if (waitMs > 0) alarms.set(waitMs, () => report(kind));
+      else report(kind);
     };
     // What is late is not passed on, but it is judged all the same: nobody sends it again.
-    const timer = setTimeout(() => {
+    const cancelLate = alarms.set(VERDICT_MS_MAX, () => {
       counts.late += 1;
       reportOnce("ignore");
-    }, VERDICT_MS_MAX);
-    timers.add(timer);
+    });
     const objects = objectsIn(message);
     const onUseless = (count: number): void => {
       if (count > 0 && useless.add(peerId, count) > USELESS_AT_ONCE)
@@ -239,8 +246,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     },
     async stop(): Promise<void> {
       stopped = true;
-      for (const timer of timers) clearTimeout(timer);
-      timers.clear();
+      alarms.cancelAll();
       bundler.stop();
       dontWants.stop();
       queue.stop();
@@ -262,5 +268,28 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
     counts: () => ({ undecided: queue.size(), ...counts }),
     /** New messages, copies of them that came too, and bytes of all kinds, since the start. */
     traffic: () => ({ ...traffic, copies: traffic.copies - traffic.messages }),
+  };
+}
+
+/** Timers that end together. */
+function createAlarms() {
+  const timers = new Set<NodeJS.Timeout>();
+  return {
+    /** What cancels it. */
+    set(ms: number, run: () => void): () => void {
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        run();
+      }, ms);
+      timers.add(timer);
+      return () => {
+        timers.delete(timer);
+        clearTimeout(timer);
+      };
+    },
+    cancelAll(): void {
+      for (const timer of timers) clearTimeout(timer);
+      timers.clear();
+    },
   };
 }

@@ -1,7 +1,12 @@
 /** Peers are told together what came already: each of the mesh but the sender, all of it, soon, and with a bound. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { type DontWantRouter, gatherDontWants } from "../../../node/network/dont-want.ts";
+import type { Verdict } from "../../../consensus/primitives/faults.ts";
+import { type DontWantRouter, gatherDontWants, WAIT_MS } from "../../../node/network/dont-want.ts";
+import type { Network } from "../../../node/network/network.ts";
+import type { GossipMessage } from "../../../node/network/topics.ts";
+import { createNode } from "./hosts.ts";
+import { submission, transaction, until } from "./samples.ts";
 
 const TOPIC = "submissions";
 const id = (value: number): Uint8Array => Uint8Array.of(value >> 8, value);
@@ -29,7 +34,7 @@ function open(t: TestContext) {
 test("what comes within a moment is told in one message a peer, and to no sender of it", (t) => {
   const { sent, came } = open(t);
   came(1, "a");
-  t.mock.timers.tick(5);
+  t.mock.timers.tick(45);
   came(2, "b");
   came(3, "a");
   t.mock.timers.tick(4);
@@ -44,7 +49,7 @@ test("what comes within a moment is told in one message a peer, and to no sender
     ],
   );
   came(4, "stranger");
-  t.mock.timers.tick(10);
+  t.mock.timers.tick(50);
   assert.deepEqual(sent.slice(3), [
     ["a", [4]],
     ["b", [4]],
@@ -76,4 +81,40 @@ test("however much comes, so many wait at most; of other topics nobody is told, 
   dontWants.stop();
   t.mock.timers.tick(100);
   assert.equal(sent.length, 2);
+});
+
+type Node = { readonly network: Network; readonly heard: readonly GossipMessage[] };
+
+test("what is large is passed on, and not before whoever has it too has said so", async (t) => {
+  const nodes: Node[] = [];
+  const cameMs: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const peers = nodes.at(-1)?.network.addresses() ?? [];
+    const received: GossipMessage[] = [];
+    const onGossip = (message: GossipMessage): Verdict => {
+      received.push(message);
+      if (message.topic === "submissions") cameMs[i] = performance.now();
+      return { kind: "accept" };
+    };
+    const node = await createNode(`${t.name} ${i}`, {
+      port: 0,
+      peers,
+      identity: false,
+      handlers: { onGossip },
+    });
+    await node.network.start();
+    t.after(() => node.network.stop());
+    nodes.push({ network: node.network, heard: received });
+  }
+  const [first, , last] = nodes;
+  assert.ok(first && last);
+  let nonce = 0;
+  await until(() => {
+    first.network.publish({ topic: "transactions", value: transaction(nonce++) });
+    return last.heard.length > 0;
+  }, "gossip between the ends");
+  const value = Array.from({ length: 20 }, (_, slot) => submission(slot));
+  first.network.publish({ topic: "submissions", value });
+  await until(() => cameMs[2] !== undefined, "the bundle, from one who was not sent it by its publisher");
+  assert.ok((cameMs[2] ?? 0) - (cameMs[1] ?? 0) >= WAIT_MS);
 });
