@@ -24,13 +24,13 @@ import { type Figure, median, PROBE_MS, timed } from "./figure.ts";
 import { type BenchNode, createFolders, pods, SHAPE, VALIDATORS } from "./throughput-chain.ts";
 import type { Watched } from "./watch-worker.ts";
 
-/** The first epochs don't count: V8 compiles for a few thousand proofs, and a node runs for months. */
-const EPOCHS = 8;
-const WARM_UP_EPOCHS = 3;
+/** The first epochs don't count: V8 compiles for some five thousand proofs, and a node runs for months. */
+const EPOCHS = 10;
+const WARM_UP_EPOCHS = 5;
 const SHARE = 0.6;
 const BATCH_ROUNDS = 15;
 const READY_MS = 60_000;
-const CROWD_MS = 180_000;
+const CROWD_MS = 240_000;
 const SETTLED_MS = 30_000;
 const WATCH = new URL("./watch-worker.ts", import.meta.url).href;
 const CROWD = new URL("./crowd-worker.ts", import.meta.url).pathname;

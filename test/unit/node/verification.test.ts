@@ -36,22 +36,24 @@ function create() {
     waitMs: number | undefined;
     answer: (verdicts: boolean[]) => void;
   }[] = [];
+  const hurried = { count: 0 };
   const verification = createVerification(
     { keys: new Map([[toHex(VK_HASH), KEY]]) },
     {
       verifier: {
-        verify: (jobs, waitMs) =>
-          jobs.length === 0
-            ? Promise.resolve([])
-            : new Promise((answer) => {
-                asked.push({ signals: jobs.map(({ publicSignals: [first] }) => first), waitMs, answer });
-              }),
+        verify: (jobs, waitMs) => {
+          if (jobs.length === 0 && waitMs === 0) hurried.count += 1;
+          if (jobs.length === 0) return Promise.resolve([]);
+          return new Promise((answer) => {
+            asked.push({ signals: jobs.map(({ publicSignals: [first] }) => first), waitMs, answer });
+          });
+        },
       },
     },
   );
   const block = (submissions: SubmissionChecks[]) =>
     verification.verifyChecks({ bls: [], transactions: [], submissions, evidence: [] });
-  return { verification, asked, block };
+  return { verification, asked, hurried, block };
 }
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -71,6 +73,20 @@ test("a block waits for the verdict that the pool has begun to ask for, and asks
   assert.equal(await checked, undefined);
   assert.equal(await block([checkOf(1), checkOf(2)]), undefined);
   assert.equal(asked.length, 2, "and both are remembered");
+});
+
+test("a block whose proofs all wait for company ends their wait, and one whose proofs are known does not", async () => {
+  const { verification, asked, hurried, block } = create();
+  const pooled = verification.verifyProofs([checkOf(1)]);
+  const checked = block([checkOf(1)]);
+  await settled();
+  assert.equal(hurried.count, 1);
+  asked[0]?.answer([true]);
+  assert.deepEqual(await pooled, [undefined]);
+  assert.equal(await checked, undefined);
+  assert.equal(await block([checkOf(1)]), undefined);
+  assert.equal(await block([]), undefined);
+  assert.equal(hurried.count, 1, "the pool's batch is not cut short for nothing");
 });
 
 test("a false proof is false for the pool and for the block, and is asked about anew the next time", async () => {
