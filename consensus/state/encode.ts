@@ -61,9 +61,14 @@ function* fieldSteps(type: Type<unknown>, node: Node): Steps<Encoded> {
   const length = type.tree_getLength(node);
   const chunks = type.tree_getChunksNode(node);
   const isFixed = element.fixedSize !== null;
-  // Most buckets of the maps are empty: nothing but an offset.
-  const isEmpty = (it: Node): boolean =>
-    element instanceof ListCompositeType && element.tree_getLength(it) === 0;
+  // Most buckets of the maps are empty, nothing but an offset, and most of those are one and the same node.
+  let known: Node | undefined;
+  const isEmpty = (it: Node): boolean => {
+    if (it === known) return true;
+    if (!(element instanceof ListCompositeType) || element.tree_getLength(it) > 0) return false;
+    known = it;
+    return true;
+  };
   const offsets = new DataView(new ArrayBuffer(isFixed ? 0 : OFFSET_BYTES * length));
   push(encoded, new Uint8Array(offsets.buffer));
   for (let from = 0; from < length; from += ELEMENTS_AT_ONCE) {

@@ -103,6 +103,8 @@ export async function askPool(
     throw failed(signal.aborted ? "node/request-timeout" : "node/request-refused", error);
   }
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  // A question that could not even be sent has nobody waiting for its answer, and the stream ends all the same.
+  promise.catch(() => undefined);
   signal.addEventListener("abort", () => reject(failed("node/request-timeout")));
   stream.addEventListener("close", () => reject(failed("node/request-refused")));
   readFrames(stream, {

@@ -85,7 +85,13 @@ export async function openLevel(dir: string): Promise<Level> {
     async commit(batch) {
       if (failure !== undefined) throw failure;
       try {
-        await db.batch([...batch], { sync: true });
+        // Put by put into the batch: a list of operations is copied twice on its way there.
+        const chained = db.batch();
+        for (const op of batch) {
+          if (op.type === "put") chained.put(op.key, op.value);
+          else chained.del(op.key);
+        }
+        await chained.write({ sync: true });
       } catch (error) {
         failure = new FaultError("node/store-failed", { folder: dir }, error);
         throw failure;

@@ -54,13 +54,16 @@ for (const [i, { name, before }] of MOMENTS.entries()) {
       const kind = MOMENTS[at + 1]?.before.at(-1) ?? VoteKind.notarize;
       await until(() => voted(node, kind), moment.name);
     }
-    const full = t.mock.method(ClassicLevel.prototype, "batch", () =>
-      Promise.reject(
-        Object.assign(new Error("IO error: db/000003.log: No space left on device"), {
-          code: "LEVEL_IO_ERROR",
-        }),
-      ),
-    );
+    const full = t.mock.method(ClassicLevel.prototype, "batch", () => ({
+      put: () => undefined,
+      del: () => undefined,
+      write: () =>
+        Promise.reject(
+          Object.assign(new Error("IO error: db/000003.log: No space left on device"), {
+            code: "LEVEL_IO_ERROR",
+          }),
+        ),
+    }));
     const votes = node.sent.votes.length;
     const certificates = node.sent.certificates.length;
     MOMENTS[i]?.act(node);

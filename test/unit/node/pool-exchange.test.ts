@@ -1,13 +1,14 @@
 /** Pools are exchanged by question: who was away learns what waits, once, and only what it lacks. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import type { Stream } from "@libp2p/interface";
 import { equalBytes } from "../../../consensus/primitives/bytes.ts";
 import { fault, type Verdict } from "../../../consensus/primitives/faults.ts";
 import type { Transaction } from "../../../consensus/types/transaction.ts";
 import { devKey } from "../../../node/keys.ts";
 import { silentLog } from "../../../node/log.ts";
 import { createMempool } from "../../../node/mempool.ts";
-import type { PoolObject } from "../../../node/network/pool.ts";
+import { askPool, type PoolObject } from "../../../node/network/pool.ts";
 import { createPoolExchange, poolView } from "../../../node/pool-exchange.ts";
 import { createChain, genesisLink, sign, submissionOf, transferOf } from "../../helpers/chain.ts";
 import { createNode } from "./hosts.ts";
@@ -118,4 +119,26 @@ test("a peer that gives what was not asked for is not believed", async (t) => {
     got.map(({ topic }) => topic),
     ["evidence"],
   );
+});
+
+test("a question that cannot be sent fails for who asks, and for nobody else", async () => {
+  const unheard: unknown[] = [];
+  const note = (reason: unknown): void => void unheard.push(reason);
+  process.on("unhandledRejection", note);
+  try {
+    // A stream of a connection that was cut meanwhile.
+    const cut = Object.assign(new EventTarget(), {
+      status: "open",
+      send: (): boolean => {
+        throw new Error("the stream is closed");
+      },
+      abort: (): void => void cut.dispatchEvent(new Event("close")),
+    });
+    const asked = askPool("peer", { kind: "ids" }, () => Promise.resolve(cut as unknown as Stream));
+    await assert.rejects(asked, /the stream is closed/);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(unheard, []);
+  } finally {
+    process.off("unhandledRejection", note);
+  }
 });
