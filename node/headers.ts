@@ -17,6 +17,8 @@ import type { FinalizedHeader, GossipMessage } from "./network/topics.ts";
 const HINTS_EVERY_MS = 1_000;
 /** A validator has the block by consensus in a moment, without a look at what others say; only if not does it ask. */
 const SEATED_WAIT_MS = 1_000;
+/** Where all that are connected vote, headers only help one that has lost touch: one is enough in so long. */
+const AMONG_SEATED_EVERY_MS = 1_000;
 /** Whoever passed the header on may still be fetching the block itself: it is asked again, so often. */
 const AGAIN_MS = 150;
 const ASKED_MAX = 20;
@@ -27,6 +29,8 @@ export type HeadersComponents = {
   readonly catchUp: { start(): void; isRunning(): boolean };
   /** Whether this node votes in this epoch. */
   isSeated(): boolean;
+  /** Whether a peer is connected that does not vote in this epoch. */
+  hasFollowers(): boolean;
   /** Of a clock that never goes back. */
   readonly nowMs?: () => number;
 };
@@ -37,11 +41,13 @@ export function createHeaders({
   network,
   catchUp,
   isSeated,
+  hasFollowers,
   nowMs = () => performance.now(),
 }: HeadersComponents) {
   /** Height up to which headers were published or passed on here; one certificate a height is enough for all. */
   let told = chain.final().height as number;
   let hintedMs = Number.NEGATIVE_INFINITY;
+  let publishedMs = Number.NEGATIVE_INFINITY;
   let timer: NodeJS.Timeout | undefined;
 
   /** Catches up with the newest header, whose block others have or will have soon. */
@@ -101,6 +107,8 @@ export function createHeaders({
       if (last?.block === undefined || last.height <= told) return;
       told = last.height;
       if (catchUp.isRunning()) return;
+      if (nowMs() - publishedMs < AMONG_SEATED_EVERY_MS && !hasFollowers()) return;
+      publishedMs = nowMs();
       network.publish({ topic: "headers", value: { header: last.block.header, certificate } });
     },
     stop(): void {

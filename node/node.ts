@@ -280,6 +280,7 @@ export async function startNode(
     network,
     catchUp,
     isSeated: () => driver.positionOf(signer?.blsKey) !== undefined,
+    hasFollowers: () => network.peers().some(({ blsKey }) => driver.positionOf(blsKey) === undefined),
   });
   const poolExchange = createPoolExchange({
     chain: tag,

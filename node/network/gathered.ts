@@ -14,12 +14,16 @@ type Sender = Pick<Stream, "send">;
 /** `onRefused`: the stream took nothing; its close event tells everybody. */
 export function gatherSends(stream: Sender, onRefused: (error: unknown) => void): void {
   const send = stream.send.bind(stream);
-  let waiting: Uint8Array[] = [];
+  let waiting: Parameters<Stream["send"]>[0][] = [];
   let waitingBytes = 0;
   const flush = (): void => {
     if (waiting.length === 0) return;
     const [first] = waiting;
-    const piece = waiting.length === 1 && first !== undefined ? first : concatBytes(...waiting);
+    // What is sent to several peers is the same pieces: alone they are not joined for each.
+    const piece =
+      waiting.length === 1 && first !== undefined
+        ? first
+        : concatBytes(...waiting.map((data) => data.subarray()));
     waiting = [];
     waitingBytes = 0;
     try {
@@ -29,10 +33,9 @@ export function gatherSends(stream: Sender, onRefused: (error: unknown) => void)
     }
   };
   stream.send = (data) => {
-    const bytes = data.subarray();
     if (waiting.length === 0) setImmediate(flush);
-    waiting.push(bytes);
-    waitingBytes += bytes.length;
+    waiting.push(data);
+    waitingBytes += data.byteLength;
     if (waitingBytes >= WAITING_BYTES_MAX) flush();
     return true;
   };

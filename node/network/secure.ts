@@ -26,8 +26,6 @@ type Encrypted = {
   sendData(data: Bytes): { sentBytes: number; canSendMore: boolean };
 };
 
-/** The memory of messages that were made with room for their length before them. */
-const withRoom = new WeakSet<ArrayBufferLike>();
 const keys = new WeakMap<Uint8Array, KeyObject>();
 function keyOf(bytes: Uint8Array): KeyObject {
   const known = keys.get(bytes);
@@ -46,7 +44,6 @@ function encrypt(text: Bytes, nonce: Uint8Array, ad: Uint8Array, key: Uint8Array
   const message = new Uint8Array(LENGTH_BYTES + encrypted.length + TAG_BYTES);
   message.set(encrypted, LENGTH_BYTES);
   message.set(cipher.getAuthTag(), LENGTH_BYTES + encrypted.length);
-  withRoom.add(message.buffer);
   return message.subarray(LENGTH_BYTES);
 }
 
@@ -77,13 +74,12 @@ function joined(data: Bytes, start: number, end: number): Uint8Array {
   return scratch.subarray(0, length);
 }
 
-/** The message with its length before it. */
+/** The message with its length before it, for which {@link encrypt} has left room. */
 function prefixed(message: Uint8Array): Uint8Array {
   const { buffer, byteOffset, length } = message;
-  const piece = withRoom.has(buffer)
-    ? new Uint8Array(buffer, byteOffset - LENGTH_BYTES, LENGTH_BYTES + length)
-    : new Uint8Array(LENGTH_BYTES + length);
-  if (piece.buffer !== buffer) piece.set(message, LENGTH_BYTES);
+  const hasRoom = byteOffset === LENGTH_BYTES && buffer.byteLength === LENGTH_BYTES + length;
+  const piece = hasRoom ? new Uint8Array(buffer) : new Uint8Array(LENGTH_BYTES + length);
+  if (!hasRoom) piece.set(message, LENGTH_BYTES);
   piece[0] = length >> 8;
   piece[1] = length & 0xff;
   return piece;

@@ -37,7 +37,7 @@ function headerAt(height: number, kind: 1 | 3 = VoteKind.finalize, signers = [0,
 }
 
 /** A node whose finalized tip is at a height. */
-function open(height: number, { running = false, seated = false } = {}) {
+function open(height: number, { running = false, seated = false, followers = true } = {}) {
   const at = { height };
   const seen = { started: 0, published: [] as number[] };
   const clock = { ms: 0 };
@@ -58,6 +58,7 @@ function open(height: number, { running = false, seated = false } = {}) {
     },
     catchUp: { start: () => void seen.started++, isRunning: () => running },
     isSeated: () => seated,
+    hasFollowers: () => followers,
     nowMs: () => clock.ms,
   });
   const become = (to: number): void => {
@@ -137,6 +138,22 @@ test("what becomes final here is published, unless others said so first or it wa
   const behind = open(3, { running: true });
   behind.become(6);
   assert.deepEqual(behind.seen.published, []);
+});
+
+test("where all who are connected vote, one a second is published; with a follower among them, each", (t) => {
+  const alone = open(1, { followers: false });
+  t.after(alone.headers.stop);
+  for (const height of [2, 3, 4]) {
+    alone.become(height);
+    alone.clock.ms += 400;
+  }
+  assert.deepEqual(alone.seen.published, [2]);
+  alone.become(5);
+  assert.deepEqual(alone.seen.published, [2, 5], "a second after the last that was");
+  const followed = open(1);
+  t.after(followed.headers.stop);
+  for (const height of [2, 3, 4]) followed.become(height);
+  assert.deepEqual(followed.seen.published, [2, 3, 4]);
 });
 
 test("at the own tip a header is still passed on: the peer behind may have no other way", (t) => {
