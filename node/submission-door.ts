@@ -21,8 +21,8 @@ import type { Verification } from "./verification.ts";
  * places of their own: peers do not send again what finds none.
  */
 const IN_HAND_MAX = 256;
-const IN_HAND_OF_PEERS_MAX = 192;
-const IN_HAND_OF_PEER_MAX = 64;
+const IN_HAND_OF_PEERS_MAX = 384;
+const IN_HAND_OF_PEER_MAX = 128;
 /** Of one slot, all signed by its pod: an honest one sends one. */
 const IN_HAND_OF_SLOT_MAX = 4;
 /** Judged together at most, as many as a bundle holds. */

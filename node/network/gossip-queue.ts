@@ -10,8 +10,8 @@
  * Objects judged at once, of a peer and of all: less than admission's places, which pools learnt by question use
  * too. A peer's may not be fewer than a message holds.
  */
-const JUDGED_OF_PEER_MAX = 32;
-const JUDGED_MAX = 128;
+const JUDGED_OF_PEER_MAX = 96;
+const JUDGED_MAX = 288;
 /** Messages, those that wait for their turn included. */
 const UNDECIDED_OF_PEER_MAX = 1_024;
 const UNDECIDED_MAX = 4_096;

@@ -13,7 +13,7 @@ import { createHttpServer, type HttpGet, type HttpReply } from "./http.ts";
 import { DEPTH_MAX, parseJson } from "./json.ts";
 
 /** Calls of one batch that run at once. */
-const BATCH_AT_ONCE = 8;
+const BATCH_AT_ONCE = 16;
 /** What the calls of all batches may take of one turn of the event loop before others have theirs. */
 const BATCH_TURN_MS = 1;
 const LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"] as const;

@@ -226,15 +226,18 @@ export function createChain(options: ChainOptions = {}): TestChain {
   };
 }
 
-/** Three pods with so many slots each that all 64 of a task are drawn; two tasks. */
-export function createWideChain(): TestChain {
-  const narrow = documentOf({ tasks: 2, batches: 64 });
+/**
+ * Three pods with so many slots each that all 64 of a task are drawn; of a third task 60, since a pod's bond is for 64
+ * slots at most.
+ */
+export function createWideChain(tasks: 2 | 3 = 2): TestChain {
+  const narrow = documentOf({ tasks, batches: 64 });
   const document = {
     ...narrow,
-    pods: narrow.pods.map((pod) => ({ ...pod, bond: String(zkp(440)) })),
-    tasks: narrow.tasks.map((task) => ({
+    pods: narrow.pods.map((pod) => ({ ...pod, bond: String(zkp(640)) })),
+    tasks: narrow.tasks.map((task, i) => ({
       ...task,
-      enrolled: task.enrolled.map((it) => ({ ...it, slots: 22 })),
+      enrolled: task.enrolled.map((it) => ({ ...it, slots: i < 2 ? 22 : 20 })),
     })),
   };
   const genesis = genesisState(document);

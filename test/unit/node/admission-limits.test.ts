@@ -13,11 +13,11 @@ import { until } from "./samples.ts";
 const SLOTS = 64;
 const OF_SLOT = 4;
 const IN_HAND = 256;
-const OF_PEERS = 192;
-const OF_PEER = 64;
+const OF_PEERS = 384;
+const OF_PEER = 128;
 const EVIDENCE = 32;
 
-const chain = createWideChain();
+const chain = createWideChain(3);
 const genesis = genesisLink(chain);
 const [alice] = chain.accounts;
 assert.ok(alice !== undefined);
@@ -79,9 +79,12 @@ function variant(slot: number, n: number, task = 0): Submission {
     outputs: joined([fieldBytes(`nullifier ${name}`), fieldBytes(`tag ${name}`), ...split(outputs).slice(2)]),
   });
 }
-/** So many different ones from a slot on, four of each. */
-const variants = (count: number, fromSlot = 0, task = 0): Submission[] =>
-  Array.from({ length: count }, (_, i) => variant(fromSlot + Math.floor(i / OF_SLOT), i % OF_SLOT, task));
+/** So many different ones, four of each slot, from a slot on that is counted through all tasks. */
+const variants = (count: number, fromSlot = 0): Submission[] =>
+  Array.from({ length: count }, (_, i) => {
+    const at = fromSlot + Math.floor(i / OF_SLOT);
+    return variant(at % SLOTS, i % OF_SLOT, Math.floor(at / SLOTS));
+  });
 
 /** Told to come back, for this reason; a caller may then do so. */
 function assertBusy(verdict: Verdict, data: Record<string, unknown>): void {
@@ -116,14 +119,14 @@ test("256 proofs are in hand, the next waits, and is taken when they are done", 
   assert.equal((await taken).kind, "accept");
 });
 
-test("beside them 192 of peers are in hand, 64 of one peer: neither takes the others' places", {
+test("beside them 384 of peers are in hand, 128 of one peer: neither takes the others' places", {
   timeout: 10_000,
 }, async () => {
   const { admission, verifying, answer } = open();
   const started: Promise<Verdict>[] = [];
   const slotsEach = OF_PEER / OF_SLOT;
-  const spare = [60, 61, 62].map((slot) => variant(slot, 0, 1));
-  const [late, last] = [variant(63, 0, 1), variant(59, 0, 1)];
+  const spare = [50, 51, 52].map((slot) => variant(slot, 0, 2));
+  const [late, last] = [variant(53, 0, 2), variant(49, 0, 2)];
   for (const [i, peer] of ["a", "b", "c"].entries()) {
     const from = i * slotsEach;
     for (const it of variants(OF_PEER, from)) started.push(admission.admitSubmission(it, peer));
@@ -132,8 +135,7 @@ test("beside them 192 of peers are in hand, 64 of one peer: neither takes the ot
   }
   assert.equal(verifying(), OF_PEERS);
   assertBusy(await admission.admitSubmission(late, "d"), { inHand: OF_PEERS });
-  const [ofRest, ofSecond] = [variants(IN_HAND - OF_PEERS, 3 * slotsEach), variants(OF_PEERS, 0, 1)];
-  for (const it of [...ofRest, ...ofSecond]) started.push(admission.admitSubmission(it));
+  for (const it of variants(IN_HAND, 3 * slotsEach)) started.push(admission.admitSubmission(it));
   await until(() => verifying() === IN_HAND + OF_PEERS, "callers of this node have their own places");
   assertBusy(await admission.admitSubmission(last), { inHand: IN_HAND + OF_PEERS });
   answer();

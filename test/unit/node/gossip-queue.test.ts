@@ -38,22 +38,22 @@ function gated() {
   return { queue, open, add, addMany, endAll, endOne, judged, weighed };
 }
 
-test("of one peer 32 are judged at once, of all 128", () => {
+test("of one peer 96 are judged at once, of all 288", () => {
   const { open, addMany, judged } = gated();
-  addMany("a", 100);
-  assert.equal(judged("a"), 32);
-  for (const peer of ["b", "c", "d", "e"]) addMany(peer, 40);
-  assert.deepEqual(["b", "c", "d", "e"].map(judged), [32, 32, 32, 0]);
-  assert.equal(open.length, 128);
+  addMany("a", 200);
+  assert.equal(judged("a"), 96);
+  for (const peer of ["b", "c", "d"]) addMany(peer, 100);
+  assert.deepEqual(["b", "c", "d"].map(judged), [96, 96, 0]);
+  assert.equal(open.length, 288);
 });
 
 test("when places are free the peers take turns, however much one of them has sent", async () => {
   const { addMany, endAll, judged } = gated();
-  for (const peer of ["a", "b", "c", "d", "e", "f", "g", "h"]) addMany(peer, 200);
-  assert.equal(judged("h"), 0);
+  for (const peer of ["a", "b", "c", "d", "e", "f"]) addMany(peer, 400);
+  assert.equal(judged("f"), 0);
   await endAll();
   assert.ok(
-    ["e", "f", "g", "h"].every((peer) => judged(peer) >= 16),
+    ["d", "e", "f"].every((peer) => judged(peer) >= 48),
     "those that waited are judged next",
   );
 });
@@ -85,36 +85,37 @@ test("of one peer 4 MiB may wait, of all 16", () => {
 
 test("what waits is forgotten at the end, what is under way ends by itself", async () => {
   const { queue, addMany, endAll, open } = gated();
-  addMany("a", 100);
+  addMany("a", 200);
   queue.stop();
-  assert.equal(queue.size(), 32);
+  assert.equal(queue.size(), 96);
   await endAll();
   assert.deepEqual([queue.size(), open.length], [0, 0]);
 });
 
-test("a message counts for as many as it holds: of one peer 32, of all 128", async () => {
+test("a message counts for as many as it holds: of one peer 96, of all 288", async () => {
   const { queue, add, endAll, judged, weighed } = gated();
-  for (let i = 0; i < 9; i++) add("a", 1, 10);
-  assert.equal(weighed("a"), 30, "a fourth of ten would be forty");
-  for (const peer of ["b", "c", "d"]) for (let i = 0; i < 3; i++) add(peer, 1, BUNDLE_MAX);
-  assert.deepEqual(["b", "c", "d"].map(judged), [1, 1, 1]);
+  for (let i = 0; i < 20; i++) add("a", 1, 10);
+  assert.equal(weighed("a"), 90, "a tenth of ten would be a hundred");
+  for (const peer of ["b", "c", "d"]) for (let i = 0; i < 5; i++) add(peer, 1, BUNDLE_MAX);
+  assert.deepEqual(["b", "c", "d"].map(judged), [3, 3, 0], "there is room for six of the other peers");
   for (let turn = 0; queue.size() > 0; turn++) {
     assert.ok(turn < 20);
-    assert.ok(weighed() <= 128 && weighed("a") <= 32 && weighed("b") <= 32);
+    assert.ok(weighed() <= 288 && weighed("a") <= 96 && weighed("b") <= 96);
     await endAll();
   }
 });
 
-test("a full bundle is judged when its peer has nothing else in judgment, and not before", async () => {
+test("a full bundle is judged when there are places for all of it, and nothing behind it before", async () => {
   const { add, addMany, endOne, judged, weighed } = gated();
-  addMany("a", 2);
+  const most = 96 - BUNDLE_MAX;
+  addMany("a", most + 2);
   add("a", 1, BUNDLE_MAX);
   addMany("a", 1);
-  assert.equal(weighed("a"), 2);
+  assert.equal(weighed("a"), most + 2);
   await endOne("a");
-  assert.equal(weighed("a"), 1, "what came after it doesn't overtake it");
+  assert.equal(weighed("a"), most + 1, "what came after it doesn't overtake it");
   await endOne("a");
-  assert.deepEqual([judged("a"), weighed("a")], [1, BUNDLE_MAX]);
+  assert.deepEqual([judged("a"), weighed("a")], [most + 1, 96]);
 });
 
 test("even one that is heavier than all places together has its turn, alone", async () => {

@@ -10,7 +10,7 @@ import { createWideChain, fieldBytes, genesisLink, submissionOf } from "../../he
 import { joined, split } from "../../helpers/outputs.ts";
 import { until } from "./samples.ts";
 
-const chain = createWideChain();
+const chain = createWideChain(3);
 const { state } = genesisLink(chain);
 const UNSIGNED = new Uint8Array(64);
 
@@ -165,34 +165,34 @@ test("forged ones beside a pod's own take none of its slot's places, wherever th
 
 test("forged ones take none of the door's last places from good ones beside them", async () => {
   const { admission, calls, answer } = open();
-  // All but one place of this peer's 64.
-  const first = admission.admitBundle(goods(32), "a");
-  const second = admission.admitBundle(goods(31, 32), "a");
-  await until(() => calls.length === 2, "63 are verified");
-  const third = admission.admitBundle([forged(70), forged(71), good(72), good(73)], "a");
-  await until(() => calls.length === 3, "the last place is taken");
-  assert.equal(calls[2]?.count, 1);
+  // All but one place of this peer's 128.
+  const bundles = [goods(32), goods(32, 32), goods(32, 64), goods(31, 96)];
+  const first = bundles.map((it) => admission.admitBundle(it, "a"));
+  await until(() => calls.length === 4, "127 are verified");
+  const last = admission.admitBundle([forged(130), forged(131), good(132), good(133)], "a");
+  await until(() => calls.length === 5, "the last place is taken");
+  assert.equal(calls[4]?.count, 1);
   answer();
-  assert.deepEqual((await third).map(codeOf), [
+  assert.deepEqual((await last).map(codeOf), [
     "reject submission/signature-invalid",
     "reject submission/signature-invalid",
     "accept",
     "ignore rpc/busy",
   ]);
-  await Promise.all([first, second]);
+  await Promise.all(first);
 });
 
 test("at a full door no signature is looked at", async () => {
   const { admission, calls, signatures, answer } = open();
-  const held = [admission.admitBundle(goods(32), "a"), admission.admitBundle(goods(32, 32), "a")];
-  await until(() => calls.length === 2, "64 are verified");
+  const held = [0, 32, 64, 96].map((from) => admission.admitBundle(goods(32, from), "a"));
+  await until(() => calls.length === 4, "128 are verified");
   assert.deepEqual(
-    (await admission.admitBundle(goods(8, 70), "a")).map(codeOf),
+    (await admission.admitBundle(goods(8, 130), "a")).map(codeOf),
     new Array(8).fill("ignore rpc/busy"),
   );
   assert.equal(
     signatures.reduce((sum, it) => sum + it, 0),
-    64,
+    128,
   );
   answer();
   await Promise.all(held);
