@@ -137,6 +137,7 @@ export function createGossip({ chainId }: GossipOptions, components: GossipCompo
       }
       return messageId(topic, data);
     },
+    msgIdToStrFn: (id) => Buffer.from(id.buffer, id.byteOffset, id.length).toString("latin1"),
     fallbackToFloodsub: false,
     // Own messages go to every peer at once: one hop among validators that know each other.
     floodPublish: true,

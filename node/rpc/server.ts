@@ -16,6 +16,8 @@ import { DEPTH_MAX, parseJson } from "./json.ts";
 const BATCH_AT_ONCE = 16;
 /** What the calls of all batches may take of one turn of the event loop before others have theirs. */
 const BATCH_TURN_MS = 1;
+const ID_LENGTH_MAX = 256;
+const METHOD_LENGTH_MAX = 128;
 const LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"] as const;
 
 /** The standard's own numbers; every other fault has the positive number of the fault table. */
@@ -150,11 +152,24 @@ function failure(id: Id, { code, data }: Fault): RpcReply {
 
 const Call = z.object({
   jsonrpc: z.literal("2.0"),
-  id: z.union([z.string().max(256), z.number(), z.null()]).optional(),
-  method: z.string().max(128),
+  id: z.union([z.string().max(ID_LENGTH_MAX), z.number(), z.null()]).optional(),
+  method: z.string().max(METHOD_LENGTH_MAX),
   params: z.union([z.record(z.string(), z.unknown()), z.array(z.unknown())]).optional(),
 });
 const ID = z.object({ id: Call.shape.id.unwrap() });
+/** What {@link Call} lets through, at a glance: it is needed only to say what is wrong. */
+function isCall(request: unknown): request is z.output<typeof Call> {
+  if (typeof request !== "object" || request === null) return false;
+  const { jsonrpc, id, method, params } = request as Readonly<Record<string, unknown>>;
+  const isId = id === null || Number.isFinite(id) || (typeof id === "string" && id.length <= ID_LENGTH_MAX);
+  return (
+    jsonrpc === "2.0" &&
+    (id === undefined || isId) &&
+    typeof method === "string" &&
+    method.length <= METHOD_LENGTH_MAX &&
+    (params === undefined || (typeof params === "object" && params !== null))
+  );
+}
 
 /** Answers one body; undefined where it held notifications only. Exported for the WebSocket to come, and for tests. */
 export function createDispatcher(
@@ -162,12 +177,13 @@ export function createDispatcher(
   { methods, log }: Pick<RpcComponents, "methods" | "log">,
 ): (body: Uint8Array, context: RpcContext) => Promise<string | undefined> {
   const call = async (request: unknown, context: RpcContext): Promise<RpcReply | undefined> => {
-    const parsed = Call.safeParse(request);
-    if (!parsed.success) {
+    if (!isCall(request)) {
       const id = ID.safeParse(request);
-      return failure(id.success ? id.data.id : null, fault("rpc/request-invalid", fieldOf(parsed.error)));
+      const { error } = Call.safeParse(request);
+      const data = error === undefined ? {} : fieldOf(error);
+      return failure(id.success ? id.data.id : null, fault("rpc/request-invalid", data));
     }
-    const { id, method, params = {} } = parsed.data;
+    const { id, method, params = {} } = request;
     const reply = await run(id ?? null, method, params, context);
     return id === undefined ? undefined : reply;
   };

@@ -97,6 +97,9 @@ test("a message is one to 32 different submissions", () => {
   assert.ok(decodes(encoded(many(BUNDLE_MAX))), "all of them have one signature: they differ elsewhere");
   assert.equal(decodes(encoded([])), false);
   assert.equal(decodes(encoded([one, submission(1), { ...one }])), false, "twice the same");
+  const others = [8, 9, 10].map((fill) => ({ ...submission(fill), signature: bytes(64, fill) }));
+  assert.ok(decodes(encoded(others)));
+  assert.equal(decodes(encoded([...others, others[1] ?? one])), false, "twice the same among others");
   assert.ok(decodes(encoded([one, { ...one, signature: bytes(64, 8) }])), "the door tells copies apart");
   const bundle = encoded(many(BUNDLE_MAX));
   const size = encoded(many(1)).length - 4;
