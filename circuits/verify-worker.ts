@@ -6,6 +6,7 @@
 import { invariant } from "../consensus/primitives/faults.ts";
 import { createBatchVerifier } from "./batch/verifier.ts";
 import { createCarefulVerifier } from "./careful.ts";
+import { BATCH_MAX } from "./patience.ts";
 import { PROOF_BYTES } from "./proof.ts";
 import { createReferenceVerifier } from "./reference.ts";
 import { SIGNAL_BYTES } from "./signals.ts";
@@ -29,7 +30,7 @@ export type VerifyRequest = {
 /** 1 a job that holds, else 0. */
 export type VerifyReply = Uint8Array;
 
-const batch = await createBatchVerifier();
+const batch = await createBatchVerifier({ batchMax: BATCH_MAX });
 const verifier =
   batch === undefined
     ? await createReferenceVerifier()

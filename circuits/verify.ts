@@ -12,7 +12,7 @@
 import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { FaultError } from "../consensus/primitives/faults.ts";
-import { createPatience, type Patient } from "./patience.ts";
+import { BATCH_MAX, createPatience, FULL, type Patient } from "./patience.ts";
 import { PROOF_BYTES } from "./proof.ts";
 import { SIGNAL_BYTES } from "./signals.ts";
 import { startThread, type Thread } from "./thread.ts";
@@ -48,8 +48,6 @@ export type VerifierOptions = {
   readonly gatherMs?: number;
 };
 
-/** Proofs in one batch at most; more do not make it faster. */
-const BATCH_MAX = 128;
 /** Jobs are not spread over threads in smaller parts than this. */
 const SHARE_MIN = 16;
 const JOBS_MAX = 4096;
@@ -147,7 +145,7 @@ export function createVerifier({
       const free = seats.filter(({ busy }) => !busy);
       const [seat] = free;
       if (stopped || seat === undefined || queue.length === 0) return;
-      if (queue.length < BATCH_MAX) {
+      if (queue.length < FULL) {
         const leftMs = patience.leftMs(performance.now(), queue);
         if (leftMs > 0) {
           wakeWithin(leftMs);

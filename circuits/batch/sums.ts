@@ -3,8 +3,8 @@
  *
  * A coefficient is a + bω (coefficients.ts) with a and b of three parts of 22 bits, signed, and a signal has
  * twelve limbs of 22 bits. Σ aᵢsᵢₖ and Σ bᵢsᵢₖ are summed by columns of products that weigh the same, in doubles: a
- * column gets three products a proof, each below 2^43.5, so 2^53 is out of reach for 128 proofs. Big integers
- * are made of the sums alone, one a signal.
+ * column gets three products a proof, each at most 2/3 · (2^22 − 1)². With 256 proofs these and a carry stay
+ * below 2^53. Big integers are made of the sums alone, one a signal.
  */
 
 import { invariant } from "../../consensus/primitives/faults.ts";
@@ -18,7 +18,7 @@ const RADIX = 2 ** LIMB_BITS;
 const SIGNAL_LIMBS = Math.ceil(256 / LIMB_BITS);
 /** Two for what the highest carries; an even number, since two are made one number at the end. */
 const COLUMNS = SIGNAL_LIMBS + PARTS - 1 + 2;
-const PROOFS_MAX = 128;
+const PROOFS_MAX = 256;
 
 /** A proof's signals as words (signals.ts), and which coefficient it has. */
 export type Summand = { readonly words: Uint32Array; readonly coefficient: number };

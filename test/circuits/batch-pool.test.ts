@@ -58,6 +58,16 @@ test("a full batch does not wait, and what is in a hurry takes along what waits"
   const own = createVerifier({ workers: 1, gatherMs: 3_600_000 });
   const full = await own.verify(Array.from({ length: 128 }, (_, i) => many[i % many.length] ?? small));
   assert.ok(full.every((verdict) => verdict));
+  const over = Array.from({ length: 300 }, (_, i) =>
+    i % 9 === 0 ? wrong : (many[i % many.length] ?? small),
+  );
+  const answers = own.verify(over.slice(0, 270));
+  const rest = own.verify(over.slice(270), 0);
+  assert.deepEqual(
+    [...(await answers), ...(await rest)],
+    over.map((_, i) => i % 9 !== 0),
+    "and a batch larger than a full one has the verdicts of any other",
+  );
   const patient = own.verify([small, wrong]);
   assert.deepEqual(await own.verify([wrong, small], 0), [false, true]);
   assert.deepEqual(await patient, [true, false]);

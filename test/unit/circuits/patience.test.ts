@@ -25,13 +25,16 @@ test("what waits alone waits as long as it may, and what does not wait not at al
   assert.equal(hurried.leftMs(1000), 0);
 });
 
-test("while company keeps coming it waits longer, until none has come for half a wait", () => {
+test("while company keeps coming it waits longer, until none has come for a whole wait", () => {
   const { arrive, leftMs } = create();
   arrive(1000, 60);
-  arrive(1010, 60);
-  assert.equal(leftMs(1010), 50, "company at once does not make the wait shorter");
-  for (let nowMs = 1040; nowMs <= 1160; nowMs += 20) arrive(nowMs, 60);
-  assert.equal(leftMs(1160), 30);
+  arrive(1010, 20);
+  assert.equal(leftMs(1010), 50, "who waits less does not make the wait of others shorter");
+  for (let nowMs = 1040; nowMs <= 1080; nowMs += 20) arrive(nowMs, 60);
+  assert.equal(leftMs(1080), 10, "but waits no longer than four times its own");
+  const others = create();
+  for (let nowMs = 1000; nowMs <= 1160; nowMs += 40) others.arrive(nowMs, 60);
+  assert.equal(others.leftMs(1160), 60);
 });
 
 test("whatever comes, nothing waits longer than four times its wait", () => {
@@ -42,7 +45,7 @@ test("whatever comes, nothing waits longer than four times its wait", () => {
   assert.equal(leftMs(1240), 0);
   // The first batch has gone: those left have waited less.
   waiting.splice(0, 40);
-  assert.equal(leftMs(1240), 30);
+  assert.equal(leftMs(1240), 60);
 });
 
 test("what comes in a hurry takes along what waits, also if it has nothing of its own", () => {

@@ -7,7 +7,7 @@ import { sumSignals } from "../../../circuits/batch/sums.ts";
 import { bytesToSignals, readSignals, signalsToBytes } from "../../../circuits/signals.ts";
 import { FIELD_ORDER } from "../../../consensus/work/gradient.ts";
 
-const PROOFS = 128;
+const PROOFS = 256;
 const EDGES = [0n, 1n, 2n ** 22n - 1n, 2n ** 22n, 2n ** 44n, 2n ** 253n - 1n, FIELD_ORDER - 1n];
 
 /** The largest and the smallest that a part of eleven digits can be. */
@@ -46,13 +46,15 @@ test("sums of signals are those of big integers, for drawn coefficients", () => 
 });
 
 test("sums stay exact where all coefficients and all signals are the largest, of either sign", () => {
+  // All limbs of 22 bits but the highest are the largest there are.
   const largestLimbs = (1n << 253n) - 1n;
   const rows = Array.from({ length: PROOFS }, () => [largestLimbs, FIELD_ORDER - 1n]);
   for (const sign of [1, -1]) {
     const parts = new Float64Array(2 * PARTS * PROOFS).fill(sign * LARGEST);
     assert.deepEqual(sumSignals(parts, summandsOf(rows), 2), expectedOf(parts, rows));
   }
-  assert.ok(3 * PROOFS * LARGEST * 2 ** PART_BITS < 2 ** 53);
+  // The products, and what is carried into a column.
+  assert.ok(3 * PROOFS * LARGEST * (2 ** PART_BITS - 1) + 2 ** 31 < 2 ** 53);
 });
 
 test("more proofs than the columns are made for are refused", () => {
