@@ -15,20 +15,10 @@ const SEMI_SPACE_MB = 16;
  * all of them. Four nodes on one machine finalize a tenth more with one each.
  */
 const V8_THREADS = 1;
-/**
- * V8 compiles a function with its slow compiler when it has run for some 3,000 calls. A node has thousands that get
- * there within the first hours and are not worth it: compiling was a twelfth of all work, and what the faster
- * compiler makes of a node's code is as fast. A flag of V8's own, so only where it is known to be.
- */
-const CALLS_BEFORE_TURBOFAN = 50_000;
-const tieringArgs: readonly string[] = process.versions.node.startsWith("24.")
-  ? [`--invocation-count-for-turbofan=${CALLS_BEFORE_TURBOFAN}`]
-  : [];
 
 export const nodeArgs = (dir: string, script = MAIN): string[] => [
   `--max-semi-space-size=${SEMI_SPACE_MB}`,
   `--v8-pool-size=${V8_THREADS}`,
-  ...tieringArgs,
   script,
   "--dir",
   dir,
