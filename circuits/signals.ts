@@ -4,7 +4,7 @@
  * Called by the verifiers, by the prover and by tests; browser safe.
  */
 
-import { bigintsToBytes, bytesToBigint } from "../consensus/primitives/bytes.ts";
+import { bigintsToBytes, bytesToBigints } from "../consensus/primitives/bytes.ts";
 import { FIELD_ORDER } from "../consensus/work/gradient.ts";
 
 export const SIGNAL_BYTES = 32;
@@ -14,11 +14,7 @@ export const signalsToBytes = (signals: readonly bigint[]): Uint8Array =>
   bigintsToBytes(signals, SIGNAL_BYTES);
 
 /** The inverse, for as many signals as are whole. */
-export function bytesToSignals(bytes: Uint8Array): bigint[] {
-  return Array.from({ length: Math.floor(bytes.length / SIGNAL_BYTES) }, (_, k) =>
-    bytesToBigint(bytes.subarray(k * SIGNAL_BYTES, (k + 1) * SIGNAL_BYTES)),
-  );
-}
+export const bytesToSignals = (bytes: Uint8Array): bigint[] => bytesToBigints(bytes, SIGNAL_BYTES);
 
 /** 32-bit words of a signal, lowest first. */
 export const SIGNAL_WORDS = 8;

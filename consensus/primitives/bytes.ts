@@ -149,3 +149,9 @@ export function bigintsToBytes(values: readonly bigint[], length: number): Uint8
   for (const [i, value] of values.entries()) bytes.set(bigintToBytes(value, length), i * length);
   return bytes;
 }
+
+/** The inverse, for as many as are whole. */
+export const bytesToBigints = (bytes: Uint8Array, length: number): bigint[] =>
+  Array.from({ length: Math.floor(bytes.length / length) }, (_, i) =>
+    bytesToBigint(bytes.subarray(length * i, length * (i + 1))),
+  );

@@ -3,7 +3,14 @@
  * rebuilds every public input from the state, and `inputsHash` says which ones the pod meant.
  */
 import { ContainerType, type ValueOf } from "@chainsafe/ssz";
-import { bigintToBytes, bytesToBigint, concatBytes, equalBytes, nameOf } from "../primitives/bytes.ts";
+import {
+  bigintsToBytes,
+  bigintToBytes,
+  bytesToBigint,
+  bytesToBigints,
+  equalBytes,
+  nameOf,
+} from "../primitives/bytes.ts";
 import { invariant } from "../primitives/faults.ts";
 import { hash, hashAfter } from "../primitives/hash.ts";
 import { outputAt, outputsType } from "./outputs.ts";
@@ -116,13 +123,8 @@ export const fieldToBytes = (value: bigint): Uint8Array => bigintToBytes(value, 
 export const bytesToField = bytesToBigint;
 
 /** Field elements of 32 bytes each, as outputs and inputs are. */
-export function fieldsOf(bytes: Uint8Array): bigint[] {
-  return Array.from({ length: bytes.length / 32 }, (_, i) =>
-    bytesToField(bytes.subarray(32 * i, 32 * (i + 1))),
-  );
-}
-export const fieldsToBytes = (fields: readonly bigint[]): Uint8Array =>
-  concatBytes(...fields.map(fieldToBytes));
+export const fieldsOf = (bytes: Uint8Array): bigint[] => bytesToBigints(bytes, 32);
+export const fieldsToBytes = (fields: readonly bigint[]): Uint8Array => bigintsToBytes(fields, 32);
 
 export function inputsHashOf(vkHash: Uint8Array, inputs: readonly bigint[]): Uint8Array {
   return hash("inputs", vkHash, fieldsToBytes(inputs));
