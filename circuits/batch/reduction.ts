@@ -33,17 +33,16 @@ const MASK = (1n << BigInt(LIMB_BITS)) - 1n;
 const HALF = 1n << BigInt(LIMB_BITS - 1);
 const ACCUMULATORS = 2 * LIMBS;
 
-const bitsOf = (value: number): bigint => {
+export const bitsOf = (value: number): bigint => {
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);
   return view.getBigUint64(0);
 };
 
-/** Constants in the module's memory, each in both lanes, and the field that all its reductions are in. */
-export function createPool(at: number, modulus: Modulus) {
+/** Constants in the module's memory, each in both lanes. */
+export function createConstants(at: number) {
   const offsets = new Map<bigint, number>();
   return {
-    modulus,
     bits: (value: bigint): number => {
       const word = BigInt.asUintN(64, value);
       const offset = offsets.get(word) ?? at + 16 * offsets.size;
@@ -53,6 +52,10 @@ export function createPool(at: number, modulus: Modulus) {
     entries: (): readonly (readonly [bigint, number])[] => [...offsets],
   };
 }
+export type Constants = ReturnType<typeof createConstants>;
+
+/** With the field that all reductions of the module are in. */
+export const createPool = (at: number, modulus: Modulus) => ({ modulus, ...createConstants(at) });
 
 export type Pool = ReturnType<typeof createPool>;
 

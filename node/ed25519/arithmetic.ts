@@ -25,6 +25,7 @@
 
 import type { FunctionWriter, Local } from "../../circuits/batch/assembler.ts";
 import { LIMB_BITS, LIMBS } from "../../circuits/batch/limbs.ts";
+import { bitsOf, type Constants } from "../../circuits/batch/reduction.ts";
 import { each, element, limbOf } from "../../circuits/prove/writing.ts";
 
 const HIGH = 3 * 2 ** 102;
@@ -35,27 +36,6 @@ const CARRIED = 2 ** (60 - LIMB_BITS);
 const MASK = (1n << BigInt(LIMB_BITS)) - 1n;
 const HALF = 2 ** (LIMB_BITS - 1);
 const FOLD = 19;
-
-const bitsOf = (value: number): bigint => {
-  const view = new DataView(new ArrayBuffer(8));
-  view.setFloat64(0, value);
-  return view.getBigUint64(0);
-};
-
-/** Constants in the module's memory, each in both lanes. */
-export function createPool(at: number) {
-  const offsets = new Map<bigint, number>();
-  return {
-    bits: (value: bigint): number => {
-      const word = BigInt.asUintN(64, value);
-      const offset = offsets.get(word) ?? at + 16 * offsets.size;
-      offsets.set(word, offset);
-      return offset;
-    },
-    entries: (): readonly (readonly [bigint, number])[] => [...offsets],
-  };
-}
-export type Pool = ReturnType<typeof createPool>;
 
 /** An element in local variables. */
 export type Limbs = readonly Local[];
@@ -68,7 +48,7 @@ export type Store = (limb: number, push: () => void) => void;
 export type Arithmetic = ReturnType<typeof createArithmetic>;
 
 /** To be called once a function, outside its loops. */
-export function createArithmetic(w: FunctionWriter, pool: Pool) {
+export function createArithmetic(w: FunctionWriter, pool: Constants) {
   const push = (value: bigint): void => {
     w.constant(0);
     w.load(pool.bits(value));

@@ -16,6 +16,7 @@ import {
   writeModule,
 } from "../../circuits/batch/assembler.ts";
 import { LIMBS } from "../../circuits/batch/limbs.ts";
+import { type Constants, createConstants } from "../../circuits/batch/reduction.ts";
 import {
   advance,
   at,
@@ -29,14 +30,7 @@ import {
   pair,
   to,
 } from "../../circuits/prove/writing.ts";
-import {
-  type Arithmetic,
-  type Columns,
-  createArithmetic,
-  createPool,
-  type Limbs,
-  type Pool,
-} from "./arithmetic.ts";
+import { type Arithmetic, type Columns, createArithmetic, type Limbs } from "./arithmetic.ts";
 import { D2, limbsOf } from "./curve.ts";
 
 export const SLOT_BYTES = 16 * LIMBS;
@@ -50,7 +44,7 @@ const S = SLOT_BYTES;
 const SIGN = 1n << 63n;
 
 /** (d, a, b, n): d = a·b. */
-const mul = (pool: Pool) =>
+const mul = (pool: Constants) =>
   loop([S, S, S], (w, [d, a, b]) => {
     const field = createArithmetic(w, pool);
     return () => {
@@ -60,7 +54,7 @@ const mul = (pool: Pool) =>
   });
 
 /** (d, n, times): d = d^(2^times), slot after slot, so that one need not wait for the other. */
-function squarings(pool: Pool) {
+function squarings(pool: Constants) {
   const w = writeFunction(3);
   const [d, n, times] = [w.parameter(0), w.parameter(1), w.parameter(2)];
   const [pointer, left] = [w.local("i32"), w.local("i32")];
@@ -79,7 +73,7 @@ function squarings(pool: Pool) {
 }
 
 /** (d, a, b, n): a ± b. */
-const linear = (pool: Pool, op: "f64Add" | "f64Sub") =>
+const linear = (pool: Constants, op: "f64Add" | "f64Sub") =>
   loop([S, S, S], (w, [d, a, b]) => {
     const field = createArithmetic(w, pool);
     return () =>
@@ -97,7 +91,7 @@ const scatter = (w: FunctionWriter, places: readonly [Local, Local], offset: num
   });
 
 /** (out, x, y, n): points to be added, one after the other, two a slot. */
-const affine = (pool: Pool) =>
+const affine = (pool: Constants) =>
   loop([2 * AFFINE_BYTES, S, S], (w, [out, x, y]) => {
     const field = createArithmetic(w, pool);
     const second = w.local("i32");
@@ -144,7 +138,7 @@ function storePoint(
 }
 
 /** (first, n, times): doubles extended points that lie one after the other, two a slot, so many times each. */
-const double = (pool: Pool) => {
+const double = (pool: Constants) => {
   const w = writeFunction(3);
   const [first, n, times] = [w.parameter(0), w.parameter(1), w.parameter(2)];
   const [second, left] = [w.local("i32"), w.local("i32")];
@@ -181,7 +175,7 @@ const double = (pool: Pool) => {
 
 /** Adds to two sums at a time; `prepare` says what. */
 function additions(
-  pool: Pool,
+  pool: Constants,
   prepare: (w: FunctionWriter, field: Arithmetic, addends: readonly [Local, Local]) => Addition,
 ) {
   const w = writeFunction(2);
@@ -238,7 +232,7 @@ const twoD = (field: Arithmetic): Limbs => {
 };
 
 /** (list, n): affine points to extended ones. */
-const addAffine = (pool: Pool) =>
+const addAffine = (pool: Constants) =>
   additions(pool, (w, field, addends) => {
     const places = addends.map(() => ({ plus: w.local("i32"), minus: w.local("i32"), t: w.local("i32") }));
     const [first, second] = places as [(typeof places)[0], (typeof places)[0]];
@@ -299,7 +293,7 @@ const addAffine = (pool: Pool) =>
   });
 
 /** (list, n): extended points to extended ones. */
-const addExtended = (pool: Pool) =>
+const addExtended = (pool: Constants) =>
   additions(pool, (w, field, addends) => {
     const [x, y, scaled, minus, plus] = [element(w), element(w), element(w), element(w), element(w)];
     const coordinate = (i: number) => pair(w, addends[0], addends[1], i * SINGLE_BYTES);
@@ -325,7 +319,7 @@ const addExtended = (pool: Pool) =>
 
 /** The module, and what has to be in its memory. */
 export function writeKernels(constantsAt: number) {
-  const pool = createPool(constantsAt);
+  const pool = createConstants(constantsAt);
   const code = writeModule([
     ["mul", mul(pool)],
     ["squarings", squarings(pool)],
