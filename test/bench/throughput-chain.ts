@@ -34,14 +34,14 @@ const PODS = 64;
 const BATCHES = 32;
 /** As a row of the default preset has them: 96 rows a round. */
 const SLICES_PER_ROUND = 12;
-const EPOCHS_MAX = 16;
+const EPOCHS_MAX = 32;
 const ROWS_OF_PODS = 256 * SHAPE.rows;
 const BOND_UNITS = BigInt(TASKS);
 
-/** Half the default interval; an epoch of 40 blocks is ten seconds, of which six take proofs. */
+/** A quarter of the default interval; an epoch of 48 blocks is six seconds, of which three and a half take proofs. */
 const OVERRIDES = {
-  blockIntervalMs: 250n,
-  epochHeights: 40n,
+  blockIntervalMs: 125n,
+  epochHeights: 48n,
   submissionsMax: 512n,
   slicesPerRound: BigInt(SLICES_PER_ROUND),
   batchReuseMax: 255n,

@@ -3,8 +3,6 @@
  * all cores the workers stand beside processes that share nothing: what those lose is the machine's.
  */
 
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { buildBn128 } from "ffjavascript";
 import { groth16 } from "snarkjs";
@@ -15,13 +13,12 @@ import { createVerifier, type VerifyJob } from "../../circuits/verify.ts";
 import { invariant } from "../../consensus/primitives/faults.ts";
 import { provedJob, rerandomized, withSignals } from "../circuits/proofs.ts";
 import { type Figure, inTurns, timed } from "./figure.ts";
+import { startVerifyProcesses } from "./verify-processes.ts";
 
 const ROUNDS = 15;
 const SNARKJS_PROOFS = 8;
 const POOL_PROOFS = 2048;
 const POOL_ROUNDS = 15;
-const PROCESS_MS = 400;
-const PROCESS = new URL("./verify-process-worker.ts", import.meta.url);
 
 async function* batchFigures(jobs: readonly VerifyJob[]): AsyncGenerator<Figure> {
   const verifier = await createBatchVerifier();
@@ -96,21 +93,17 @@ async function* poolFigures(jobs: readonly VerifyJob[]): AsyncGenerator<Figure> 
   const cores = availableParallelism();
   const [one, all] = [createVerifier({ workers: 1 }), createVerifier({ workers: cores })];
   const run = (verifier: typeof one) => (): Promise<number> => timed(() => verifier.verify(many));
-  const processes = Array.from({ length: cores }, () => fork(PROCESS));
-  await Promise.all(processes.map(answerOf));
-  /** As many proofs in milliseconds, by what all reach in the same time: who is done early must not idle. */
-  const runApart = (them: readonly ChildProcess[]) => async (): Promise<number> => {
-    for (const child of them) child.send(PROCESS_MS);
-    const rates = await Promise.all(them.map(answerOf));
-    return POOL_PROOFS / rates.reduce((sum, it) => sum + it, 0);
-  };
+  const processes = await startVerifyProcesses(cores);
+  /** As many proofs in milliseconds. */
+  const runApart = (count: number) => async (): Promise<number> =>
+    POOL_PROOFS / (await processes.rate(count)).perMs;
   const times = await inTurns(POOL_ROUNDS, {
     one: run(one),
     all: run(all),
-    alone: runApart(processes.slice(0, 1)),
-    together: runApart(processes),
+    alone: runApart(1),
+    together: runApart(cores),
   });
-  for (const child of processes) child.kill();
+  processes.stop();
   const before = process.cpuUsage();
   await run(all)();
   const { user, system } = process.cpuUsage(before);
@@ -137,23 +130,6 @@ async function* poolFigures(jobs: readonly VerifyJob[]): AsyncGenerator<Figure> 
     value: cpuMs,
     unit: "ms/proof",
   };
-}
-
-/** The next message of a process; its end is an error. */
-async function answerOf(child: ChildProcess): Promise<number> {
-  const answered = new AbortController();
-  const ended = once(child, "exit", { signal: answered.signal });
-  // The race below tells of its end; that it is not waited for any more is no error.
-  ended.catch(() => undefined);
-  try {
-    const [answer]: unknown[] = await Promise.race([
-      once(child, "message"),
-      ended.then(([code]) => Promise.reject(new Error(`a process of the bench ended with ${code}`))),
-    ]);
-    return Number(answer);
-  } finally {
-    answered.abort();
-  }
 }
 
 export async function* bench(): AsyncGenerator<Figure> {
