@@ -5,8 +5,9 @@ import { fromHex, toHex } from "../consensus/primitives/bytes.ts";
 import { FaultError } from "../consensus/primitives/faults.ts";
 import { hash } from "../consensus/primitives/hash.ts";
 import { PARAMS, type ParamName, type Params, resolveParams } from "../consensus/primitives/params.ts";
+import { allAtOnce } from "../consensus/primitives/steps.ts";
 import { Amount, add, Epoch, Height, ZERO } from "../consensus/primitives/units.ts";
-import { givenNothing, openRound } from "../consensus/state/draws.ts";
+import { givenNothing, openSteps } from "../consensus/state/draws.ts";
 import { getAccount, getDataset, getPod, putAccount, putDataset, putPod } from "../consensus/state/maps.ts";
 import { slotsAsked } from "../consensus/state/pods.ts";
 import { seat } from "../consensus/state/seating.ts";
@@ -284,6 +285,7 @@ export function genesisState(document: GenesisDocument): Genesis {
   resetPresence(state);
   addTasks(state, chain, document, params);
   const given = givenNothing();
-  for (let index = 0; index < state.tasks.length; index++) openRound(state, index, params, given, true);
+  for (let index = 0; index < state.tasks.length; index++)
+    allAtOnce(openSteps(state, index, params, given, true));
   return { state, params, chain, root: stateRoot(state) };
 }

@@ -3,13 +3,13 @@
  * mean equal rows, whatever identity proved them. Called at inclusion (apply-submission.ts) and at the
  * settlement (settle-epoch.ts). docs/decisions/0031-the-older-root-has-the-data.md.
  */
-import { toHex } from "../primitives/bytes.ts";
+import { nameOf } from "../primitives/bytes.ts";
 import { getDataset } from "./maps.ts";
 import type { RoundView, State } from "./state.ts";
 
 /** Height at which the root of a slot was registered: the lower, the better its right. */
 function registeredAt(state: State, round: RoundView, slot: number): number {
-  const dataset = getDataset(state, round.slots.getReadonly(slot).dataRoot);
+  const dataset = getDataset(state, round.slots.getReadonly(slot).toValue().dataRoot);
   return dataset === undefined ? Number.MAX_SAFE_INTEGER : dataset.registered;
 }
 
@@ -27,7 +27,7 @@ export function copiesAmong(
   const originals = new Map<string, number>();
   const copies = new Set<number>();
   for (const [i, { slot, dataTag }] of contributions.entries()) {
-    const tag = toHex(dataTag);
+    const tag = nameOf(dataTag);
     const other = originals.get(tag);
     const holder = other === undefined ? undefined : contributions[other];
     if (other === undefined || holder === undefined) originals.set(tag, i);

@@ -3,12 +3,22 @@
  * which holdout slices are opened (at the close). Nobody chooses, nobody knows earlier. And what was used of the
  * batches, which the next draw reads.
  */
-import { toHex, uint64Bytes } from "../primitives/bytes.ts";
+import { nameOf, uint64Bytes } from "../primitives/bytes.ts";
 import { createDraw, drawWithout, hash } from "../primitives/hash.ts";
 import { epochOfHeight, type Params } from "../primitives/params.ts";
 import type { Steps } from "../primitives/steps.ts";
 import { getDataset, getPod, putDataset } from "./maps.ts";
-import { type Dataset, type Pod, RoundType, type Slot, type State } from "./state.ts";
+import {
+  type Dataset,
+  ENROLLMENTS_AT_ONCE,
+  type Pod,
+  PUT_AT_ONCE,
+  RoundType,
+  type Slot,
+  SlotType,
+  type State,
+  type TaskView,
+} from "./state.ts";
 
 export function taskOpen(task: { firstRound: number; lastRound: number }, epoch: number): boolean {
   return task.firstRound <= epoch && epoch <= task.lastRound;
@@ -20,20 +30,91 @@ function rootUsable(dataset: Dataset, revealedFrom: number, epoch: number, param
   return epochOfHeight(dataset.registered, params) + Number(params.rootAgeEpochs) <= epoch;
 }
 
-/** What this epoch's draws have given so far: slots by pod, and how often each batch of a root. */
+/** A pod as an epoch's draws see it, and the slots that they gave it so far. */
+type PodDrawn = { readonly pod: Pod | undefined; slots: number };
+/** A root, and its batches' uses with those that the draws have promised so far; made for roots that are drawn. */
+type DataDrawn = { readonly dataset: Dataset | undefined; uses: Uint16Array | undefined };
+
+/** What this epoch's draws have given so far, by pod and by root: each is read once, because draws don't change them. */
 export type Given = {
-  readonly slots: Map<string, number>;
-  readonly batches: Map<string, Map<number, number>>;
+  readonly pods: Map<string, PodDrawn>;
+  readonly datasets: Map<string, DataDrawn>;
 };
-export const givenNothing = (): Given => ({ slots: new Map(), batches: new Map() });
+export const givenNothing = (): Given => ({ pods: new Map(), datasets: new Map() });
+
+function podOf(state: State, podId: Uint8Array, { pods }: Given): PodDrawn {
+  const name = nameOf(podId);
+  const known = pods.get(name);
+  if (known !== undefined) return known;
+  const made = { pod: getPod(state, podId), slots: 0 };
+  pods.set(name, made);
+  return made;
+}
+
+function dataOf(state: State, dataRoot: Uint8Array, { datasets }: Given): DataDrawn {
+  const name = nameOf(dataRoot);
+  const known = datasets.get(name);
+  if (known !== undefined) return known;
+  const made = { dataset: getDataset(state, dataRoot), uses: undefined };
+  datasets.set(name, made);
+  return made;
+}
 
 /** How many of the slots it asks for a pod's bond still covers: a unit gives one slot in one task. */
-function covered(pod: Pod, asked: number, { slots: given }: Given, params: Params): number {
-  const name = toHex(pod.podId);
-  const before = given.get(name) ?? 0;
+function covered(drawn: PodDrawn, pod: Pod, asked: number, params: Params): number {
   const units = pod.exitEpoch > 0 ? 0 : Number(pod.bond / params.bondUnit);
-  const slots = Math.max(0, Math.min(asked, units - before));
-  given.set(name, before + slots);
+  const slots = Math.max(0, Math.min(asked, units - drawn.slots));
+  drawn.slots += slots;
+  return slots;
+}
+
+/** A unit of a pod's bond in a task, which may be drawn for a slot. */
+type Unit = { readonly pod: Pod; readonly dataset: Dataset; readonly data: DataDrawn };
+
+/** Everything that takes part in a task's draw, in the order of the enrollments. */
+function* unitSteps(
+  state: State,
+  task: TaskView,
+  params: Params,
+  given: Given,
+  genesis: boolean,
+): Steps<Unit[]> {
+  const units: Unit[] = [];
+  for (let i = 0; i < task.enrollments.length; i++) {
+    if (i % ENROLLMENTS_AT_ONCE === ENROLLMENTS_AT_ONCE - 1) yield;
+    const { podId, dataRoot, slots: asked } = task.enrollments.getReadonly(i).toValue();
+    const data = dataOf(state, dataRoot, given);
+    const drawn = podOf(state, podId, given);
+    const { dataset } = data;
+    const { pod } = drawn;
+    if (dataset === undefined || pod === undefined) continue;
+    if (!genesis && !rootUsable(dataset, task.revealedFrom, state.epoch, params)) continue;
+    const unit = { pod, dataset, data };
+    for (let left = covered(drawn, pod, asked, params); left > 0; left--) units.push(unit);
+  }
+  return units;
+}
+
+/** Takes a batch that may still be used for each unit, in order; one that has none left gets no slot. */
+function slotsOf(drawn: readonly Unit[], seed: Uint8Array, params: Params): Slot[] {
+  const batches = createDraw("draw-batch", seed);
+  const reuseMax = Number(params.batchReuseMax);
+  const freeOf = new Map<DataDrawn, number[]>();
+  const slots: Slot[] = [];
+  for (const { pod, dataset, data } of drawn) {
+    data.uses ??= Uint16Array.from({ length: dataset.batches }, (_, batch) => dataset.uses[batch] ?? 0);
+    const { uses } = data;
+    const free = freeOf.get(data) ?? [];
+    if (!freeOf.has(data)) {
+      for (let batch = 0; batch < uses.length; batch++) if ((uses[batch] ?? 0) < reuseMax) free.push(batch);
+      freeOf.set(data, free);
+    }
+    if (free.length === 0) continue;
+    // A task draws a batch once.
+    const [batchIndex = 0] = free.splice(batches.below(free.length), 1);
+    uses[batchIndex] = (uses[batchIndex] ?? 0) + 1;
+    slots.push({ podId: pod.podId, publicKey: pod.publicKey, dataRoot: dataset.dataRoot, batchIndex });
+  }
   return slots;
 }
 
@@ -42,58 +123,28 @@ function covered(pod: Pod, asked: number, { slots: given }: Given, params: Param
  * task to task, so that a bond that was cut does not cover more slots than it has units, and no batch is
  * promised more often than it may still be used.
  */
-export function openRound(state: State, index: number, params: Params, given: Given, genesis = false): void {
+export function* openSteps(
+  state: State,
+  index: number,
+  params: Params,
+  given: Given,
+  genesis = false,
+): Steps<void> {
   const task = state.tasks.getReadonly(index);
   const { epoch } = state;
   const before = state.rounds.getReadonly(index);
   const empty = before.slots.length === 0 && before.contributions.length === 0;
   if (!taskOpen(task, epoch) && empty && before.drawnSlices.length === 0) return;
-  const slots: Slot[] = [];
+  const round = RoundType.defaultViewDU();
   if (taskOpen(task, epoch)) {
     const seed = hash("draw-slots", state.beacon.mix, task.id, uint64Bytes(epoch));
-    const units: number[] = [];
-    for (let i = 0; i < task.enrollments.length; i++) {
-      const { podId, dataRoot, slots: asked } = task.enrollments.getReadonly(i).toValue();
-      const dataset = getDataset(state, dataRoot);
-      const pod = getPod(state, podId);
-      if (dataset === undefined || pod === undefined) continue;
-      if (!genesis && !rootUsable(dataset, task.revealedFrom, epoch, params)) continue;
-      const slotsCovered = covered(pod, asked, given, params);
-      for (let unit = 0; unit < slotsCovered; unit++) units.push(i);
-    }
-    const drawn = drawWithout(createDraw("draw-slots", seed), units.length, Number(params.slotsPerTask));
-    const batches = createDraw("draw-batch", seed);
-    const taken = new Map<string, Set<number>>();
-    for (const unit of drawn) {
-      const { podId, dataRoot } = task.enrollments.getReadonly(units[unit] ?? 0).toValue();
-      const dataset = getDataset(state, dataRoot);
-      const pod = getPod(state, podId);
-      if (dataset === undefined || pod === undefined) continue;
-      const name = toHex(dataRoot);
-      const others = taken.get(name) ?? new Set<number>();
-      const promised = given.batches.get(name) ?? new Map<number, number>();
-      const free: number[] = [];
-      for (let batch = 0; batch < dataset.batches; batch++) {
-        const uses = (dataset.uses[batch] ?? 0) + (promised.get(batch) ?? 0);
-        if (uses < params.batchReuseMax && !others.has(batch)) free.push(batch);
-      }
-      if (free.length === 0) continue;
-      const batchIndex = free[batches.below(free.length)] ?? 0;
-      taken.set(name, others.add(batchIndex));
-      given.batches.set(name, promised.set(batchIndex, (promised.get(batchIndex) ?? 0) + 1));
-      slots.push({ podId, publicKey: pod.publicKey, dataRoot, batchIndex });
-    }
+    const units = yield* unitSteps(state, task, params, given, genesis);
+    yield;
+    const places = drawWithout(createDraw("draw-slots", seed), units.length, Number(params.slotsPerTask));
+    const drawn = places.flatMap((place) => units[place] ?? []);
+    for (const slot of slotsOf(drawn, seed, params)) round.slots.push(SlotType.toViewDU(slot));
   }
-  state.rounds.set(
-    index,
-    RoundType.toViewDU({
-      slots,
-      contributions: [],
-      drawnSlices: [],
-      features: new Uint8Array(0),
-      labels: new Uint8Array(0),
-    }),
-  );
+  state.rounds.set(index, round);
 }
 
 /** At the close: fixes the beacon for this epoch's scoring and draws the slices of every open task. */
@@ -129,14 +180,22 @@ export function* useSteps(state: State): Steps<void> {
     for (let i = 0; i < contributions.length; i++) {
       const { slot } = contributions.getReadonly(i).toValue().submission;
       const { dataRoot, batchIndex } = slots.getReadonly(slot).toValue();
-      const name = toHex(dataRoot);
-      const dataset = used.get(name)?.dataset ?? getDataset(state, dataRoot);
-      if (dataset === undefined) continue;
-      const uses = used.get(name)?.uses ?? dataset.uses.slice();
-      uses[batchIndex] = Math.min(255, (uses[batchIndex] ?? 0) + 1);
-      used.set(name, { dataset, uses });
+      const name = nameOf(dataRoot);
+      let it = used.get(name);
+      if (it === undefined) {
+        const dataset = getDataset(state, dataRoot);
+        if (dataset === undefined) continue;
+        it = { dataset, uses: dataset.uses.slice() };
+        used.set(name, it);
+      }
+      it.uses[batchIndex] = Math.min(255, (it.uses[batchIndex] ?? 0) + 1);
     }
     yield;
   }
-  for (const { dataset, uses } of used.values()) putDataset(state, { ...dataset, uses });
+  for (const [i, { dataset, uses }] of [...used.values()].entries()) {
+    putDataset(state, { ...dataset, uses });
+    if (i % PUT_AT_ONCE !== PUT_AT_ONCE - 1) continue;
+    state.datasets.commit();
+    yield;
+  }
 }

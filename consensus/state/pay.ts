@@ -5,7 +5,7 @@
  *
  * Total: whatever is not shared out stays where it was, in the reserve or in the escrow.
  */
-import { toHex } from "../primitives/bytes.ts";
+import { nameOf } from "../primitives/bytes.ts";
 import { invariant } from "../primitives/faults.ts";
 import { LOCK_EPOCHS_MAX } from "../primitives/params.ts";
 import { eachStep, type Steps } from "../primitives/steps.ts";
@@ -84,24 +84,36 @@ export const UNPAID: PaidRound = { pot: NO_POT, parts: [] };
 const valuesOf = ({ contributions, score }: Settled): bigint[] =>
   contributions.map((_, i) => score?.outcomes[i]?.quality ?? 0n);
 
+type Earned = { readonly account: Uint8Array; amount: bigint };
+
 /** Rewards of an epoch, gathered by account and locked together. */
 function createLedger(state: State) {
-  const earned = new Map<string, { account: Uint8Array; amount: bigint }>();
-  const earn = (account: Uint8Array, amount: bigint): void => {
-    const name = toHex(account);
-    earned.set(name, { account, amount: (earned.get(name)?.amount ?? 0n) + amount });
+  const earned = new Map<string, Earned>();
+  const earnedBy = (account: Uint8Array): Earned => {
+    const name = nameOf(account);
+    const entry = earned.get(name) ?? { account, amount: 0n };
+    earned.set(name, entry);
+    return entry;
   };
+  /** Of pods' accounts: a pod has contributions in many rounds. */
+  const ofPods = new Map<string, Earned | undefined>();
   return {
-    earn,
     /** Pays a contribution's pod; what there is no pod for is not paid. */
-    earnPod(podId: Uint8Array, amount: bigint): Amount {
-      const pod = getPod(state, podId);
-      if (pod === undefined) return ZERO;
-      earn(pod.account, amount);
-      return Amount(amount);
+    earnPod(podId: Uint8Array, amount: bigint): boolean {
+      const name = nameOf(podId);
+      let entry = ofPods.get(name);
+      if (entry === undefined && !ofPods.has(name)) {
+        const pod = getPod(state, podId);
+        entry = pod === undefined ? undefined : earnedBy(pod.account);
+        ofPods.set(name, entry);
+      }
+      if (entry === undefined) return false;
+      entry.amount += amount;
+      return true;
     },
-    earnValidator: (validator: number, amount: bigint): void =>
-      earn(state.validators.getReadonly(validator).account, amount),
+    earnValidator(validator: number, amount: bigint): void {
+      earnedBy(state.validators.getReadonly(validator).account).amount += amount;
+    },
     *lockSteps(unlockEpoch: Epoch): Steps<void> {
       let locked = 0n;
       for (const { account, amount } of earned.values()) {
@@ -166,12 +178,9 @@ function* potSteps(
   const result = yield* eachStep(rounds, ({ index, contributions }): PaidRound => {
     const { slots } = state.rounds.getReadonly(index);
     const parts = contributions.map(({ slot }): Part => {
-      const { podId } = slots.getReadonly(slot);
-      const part: Part = {
-        minted: ledger.earnPod(podId, paid.contributions[at] ?? 0n),
-        fee: ledger.earnPod(podId, fees[at] ?? 0n),
-        forfeited: ZERO,
-      };
+      const { podId } = slots.getReadonly(slot).toValue();
+      const own = { minted: Amount(paid.contributions[at] ?? 0n), fee: Amount(fees[at] ?? 0n) };
+      const part = ledger.earnPod(podId, own.minted + own.fee) ? { ...own, forfeited: ZERO } : NO_PART;
       at++;
       minted += part.minted;
       fromEscrow += part.fee;
@@ -219,10 +228,10 @@ function payForfeit(state: State, ledger: Ledger, { index, contributions, copies
   const fee = roundFee(state, index);
   const forfeit = fee + bond / 2n;
   const each = forfeit / BigInt(count);
-  const parts = contributions.map(({ slot }, i) => ({
-    ...NO_PART,
-    forfeited: copies.has(i) ? ZERO : ledger.earnPod(slots.getReadonly(slot).podId, each),
-  }));
+  const parts = contributions.map(({ slot }, i): Part => {
+    if (copies.has(i) || !ledger.earnPod(slots.getReadonly(slot).toValue().podId, each)) return NO_PART;
+    return { ...NO_PART, forfeited: Amount(each) };
+  });
   const paid = parts.reduce((total, { forfeited }) => total + forfeited, 0n);
   takeEscrow(state, index, fee);
   takeFromSupply(state, "bonded", bond);

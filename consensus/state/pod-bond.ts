@@ -2,13 +2,15 @@
  * Operations on a pod's bond. `pod-exit`: it is drawn no more, and its bond returns once no evidence can be about
  * it. `pod-top-up`: more units, or what evidence has burned of one, without which it gets no slot any more.
  */
-import { equalBytes, toHex } from "../primitives/bytes.ts";
+import type { Node } from "@chainsafe/persistent-merkle-tree";
+import { equalBytes, nameOf } from "../primitives/bytes.ts";
 import { type Fault, fault } from "../primitives/faults.ts";
+import type { Steps } from "../primitives/steps.ts";
 import { add, Epoch, ZERO } from "../primitives/units.ts";
 import type { Operation, SELECTOR } from "../types/transaction.ts";
 import type { Context, Decision, Sender } from "./context.ts";
 import { credit, debit, getPod, putPod } from "./maps.ts";
-import { EXITS_MAX, ExitType, type Pod, type State } from "./state.ts";
+import { ENROLLMENTS_AT_ONCE, EnrollmentType, EXITS_MAX, ExitType, type Pod, type State } from "./state.ts";
 import { addToSupply, takeFromSupply } from "./supply.ts";
 
 type Exit = Extract<Operation, { selector: typeof SELECTOR.podExit }>["value"];
@@ -59,13 +61,14 @@ export function podExit(state: State, sender: Sender, { podId }: Exit, { params 
 }
 
 /** At the turn to `epoch`: bonds whose time has come go back, and those pods' enrollments end. */
-export function returnBonds(state: State, epoch: number): void {
+export function* returnSteps(state: State, epoch: number): Steps<void> {
   const waiting = state.exits.getAllReadonly().map((exit) => exit.toValue());
   const due = waiting.filter((exit) => exit.epoch <= epoch);
   if (due.length === 0) return;
   const gone = new Set<string>();
   for (const { podId } of due) {
-    gone.add(toHex(podId));
+    yield;
+    gone.add(nameOf(podId));
     const pod = getPod(state, podId);
     if (pod === undefined) continue;
     putPod(state, { ...pod, bond: ZERO });
@@ -76,9 +79,17 @@ export function returnBonds(state: State, epoch: number): void {
   for (let index = 0; index < state.tasks.length; index++) {
     const task = state.tasks.getReadonly(index);
     if (epoch > task.lastRound) continue;
-    const enrolled = task.enrollments.getAllReadonly().map((enrollment) => enrollment.toValue());
-    const staying = enrolled.filter(({ podId }) => !gone.has(toHex(podId)));
-    if (staying.length === enrolled.length) continue;
-    state.tasks.get(index).enrollments = task.type.fields.enrollments.toViewDU(staying);
+    const { enrollments } = task;
+    const nodes: Node[] = [];
+    for (let i = 0; i < enrollments.length; i++) {
+      if (i % ENROLLMENTS_AT_ONCE === 0) yield;
+      const enrollment = enrollments.getReadonly(i);
+      if (!gone.has(nameOf(enrollment.toValue().podId))) nodes.push(enrollment.node);
+    }
+    if (nodes.length === enrollments.length) continue;
+    const staying = task.type.fields.enrollments.defaultViewDU();
+    // Views of their own on the same nodes, which are hashed already.
+    for (const node of nodes) staying.push(EnrollmentType.getViewDU(node));
+    state.tasks.get(index).enrollments = staying;
   }
 }

@@ -95,18 +95,17 @@ export function keepRounds(state: State, params: Params, open: readonly number[]
   for (const round of kept) past.push(PastRoundType.getViewDU(round.node));
   for (const index of open) {
     const { id, shape, vkHash, model } = state.tasks.getReadonly(index);
-    const slots = state.rounds.getReadonly(index).slots.getAllReadonly();
+    const { slots } = state.rounds.getReadonly(index);
     if (slots.length === 0) continue;
-    past.push(
-      PastRoundType.toViewDU({
-        task: id,
-        epoch: state.epoch,
-        shape,
-        vkHash,
-        model: model.getAll(),
-        slots: slots.map((slot) => slot.toValue()),
-      }),
-    );
+    const round = PastRoundType.defaultViewDU();
+    round.task = id;
+    round.epoch = state.epoch;
+    round.shape = shape;
+    round.vkHash = vkHash;
+    // Neither was changed since the last settlement, so these trees are hashed already, too.
+    round.model = PastRoundType.fields.model.getViewDU(model.node);
+    round.slots = PastRoundType.fields.slots.getViewDU(slots.node);
+    past.push(round);
   }
   state.pastRounds = past;
   const remembered = state.punished.getAllReadonly().map((entry) => entry.toValue());

@@ -121,7 +121,9 @@ function leaversOf(pool: readonly Candidate[], before: readonly Member[], params
 export function seat(state: State, epoch: Epoch, params: Params): void {
   const before = membersAt(state, epoch - 1) ?? [];
   const incumbents = new Set(before.map(({ validator }) => validator));
-  const pool = validators(state).filter(
+  // Read once: nothing of it changes before the last loop, which writes each only once.
+  const all = validators(state);
+  const pool = all.filter(
     ({ validator, it }) =>
       it.status === ValidatorStatus.active ||
       (it.status === ValidatorStatus.exiting && incumbents.has(validator)),
@@ -142,7 +144,7 @@ export function seat(state: State, epoch: Epoch, params: Params): void {
   writeSet(state, epoch, members);
 
   const sits = new Set(members.map(({ validator }) => validator));
-  for (const { validator, it } of validators(state)) {
+  for (const { validator, it } of all) {
     if (sits.has(validator)) {
       putValidator(state, validator, { ...it, seatedUntil: Epoch(epoch + 1) });
     } else if (it.status === ValidatorStatus.exiting) {

@@ -17,22 +17,20 @@ import { type Fate, type ScoreInput, scoreRound } from "../work/score.ts";
 import { readOutputs } from "../work/signals.ts";
 import type { Context, Scorer } from "./context.ts";
 import { copiesAmong } from "./copies.ts";
-import { givenNothing, openRound, taskOpen, useSteps } from "./draws.ts";
+import { givenNothing, openSteps, taskOpen, useSteps } from "./draws.ts";
 import { modelOf } from "./inputs.ts";
 import { issuanceConstants, settlePublicLane } from "./issuance.ts";
-import { credit, getAccount, getPod, putAccount, putPod } from "./maps.ts";
+import { credit, getAccount, putAccount } from "./maps.ts";
 import { type PaidRound, type Pot, paymentSteps, type Settled, UNPAID } from "./pay.ts";
-import { returnBonds } from "./pod-bond.ts";
+import { returnSteps } from "./pod-bond.ts";
 import { keepRounds } from "./pod-evidence.ts";
+import { createReputation, type Reputation } from "./reputation.ts";
 import { judgePresence, recordWork, seat } from "./seating.ts";
 import { currentMembers } from "./sets.ts";
 import { lockedDebtors, payLockedDebt, settleSlashings } from "./slashing.ts";
 import { bytesText, LANE, type State, toInt32 } from "./state.ts";
 import { takeFromSupply } from "./supply.ts";
 import { turnTasks } from "./task-money.ts";
-
-/** What counts as rejected in a pod's reputation. */
-const WORTHLESS: readonly string[] = ["screened-out", "no-value", "one-row", "copy"];
 
 /** How one contribution was measured and paid. */
 export type ContributionReceipt = {
@@ -139,8 +137,9 @@ function settleRound(state: State, index: number, scorer: Scorer): Settled {
 function* unlockSteps(state: State, epoch: number): Steps<void> {
   const place = epoch % Number(LOCK_EPOCHS_MAX);
   const debtors = lockedDebtors(state);
-  for (const { account, amount } of state.locks.getReadonly(place).getAllReadonly()) {
+  for (const lock of state.locks.getReadonly(place).getAllReadonly()) {
     yield;
+    const { account, amount } = lock.toValue();
     const known = getAccount(state, account);
     if (known === undefined) continue;
     putAccount(state, { ...known, locked: subtract(known.locked, amount) });
@@ -186,12 +185,15 @@ export function* settlementSteps(state: State, { params, score = scoreRound }: C
   state.issuance.ema = lane.next.ema;
 
   const paid = yield* paymentSteps(state, settled, lane.mint, constants, unlockEpoch);
+  const reputation = createReputation(state);
   const rounds = yield* eachStep(settled, (round, i) =>
-    receiptOf(state, round, paid[i] ?? UNPAID, unlockEpoch),
+    receiptOf(state, round, paid[i] ?? UNPAID, unlockEpoch, reputation),
   );
+  yield* reputation.writeSteps();
   const minted = Amount(state.supply.minted - mintedBefore);
   const burned = Amount(state.supply.burned - burnedBefore);
   recordWork(state, mintedBy(settled, paid), params);
+  yield;
   yield* turnSteps(state, params);
   return { minted, burned, quality, target, rounds };
 }
@@ -206,21 +208,16 @@ function receiptOf(
   { index, contributions, copies, score }: Settled,
   paid: PaidRound,
   unlockEpoch: Epoch,
+  reputation: Reputation,
 ): RoundReceipt {
   const task = state.tasks.getReadonly(index);
   const { slots } = state.rounds.getReadonly(index);
   const receipts = contributions.map(({ nullifier, slot }, i): ContributionReceipt => {
-    const { podId } = slots.getReadonly(slot);
+    const { podId } = slots.getReadonly(slot).toValue();
     const { minted = ZERO, fee = ZERO, forfeited = ZERO } = paid.parts[i] ?? {};
     const { fate: scored, value = 0n, quality = 0n } = score?.outcomes[i] ?? {};
     const fate = copies.has(i) ? "copy" : scored;
-    const pod = getPod(state, podId);
-    if (pod !== undefined) {
-      const accepted = pod.accepted + (fate === "paid" || fate === "merged" ? 1 : 0);
-      const worthless = fate !== undefined && WORTHLESS.includes(fate);
-      const rejected = pod.rejected + (worthless ? 1 : 0);
-      putPod(state, { ...pod, accepted, rejected, settledQuality: pod.settledQuality + quality });
-    }
+    reputation.count(podId, fate, quality);
     return {
       nullifier,
       podId,
@@ -267,19 +264,21 @@ function mintedBy(settled: readonly Settled[], paid: readonly PaidRound[]): Map<
 function* turnSteps(state: State, params: Params): Steps<void> {
   const next = Epoch(state.epoch + 1);
   turnTasks(state);
+  yield;
   judgePresence(state, params);
   state.epoch = next;
   yield* unlockSteps(state, next);
-  returnBonds(state, next);
+  yield* returnSteps(state, next);
   yield;
   settleSlashings(state, params);
+  yield;
   seat(state, Epoch(next + 1), params);
   resetPresence(state);
   state.beacon.close = new Uint8Array(32);
   const given = givenNothing();
   for (let index = 0; index < state.tasks.length; index++) {
     yield;
-    openRound(state, index, params, given);
+    yield* openSteps(state, index, params, given);
   }
 }
 

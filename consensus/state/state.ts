@@ -5,7 +5,7 @@
  * across a commit or a fork; what `getReadonly` returns is never written; entries of maps are replaced
  * whole, by value, so that no view is ever shared.
  */
-import { setHasher } from "@chainsafe/persistent-merkle-tree";
+import { type Node, setHasher } from "@chainsafe/persistent-merkle-tree";
 import { hasher } from "@chainsafe/persistent-merkle-tree/hasher/hashtree";
 import {
   ByteListType,
@@ -58,6 +58,10 @@ export const POD_BUCKETS = 4_096;
 export const VALIDATORS_MAX = 1_024;
 export const TASKS_MAX = 1_024;
 export const ENROLLMENTS_MAX = 4_096;
+/** Of a task, read in one step of long work. */
+export const ENROLLMENTS_AT_ONCE = 64;
+/** Entries of a map that are written and committed in one step: all of an epoch's at once are thousands of nodes. */
+export const PUT_AT_ONCE = 32;
 export const SLOTS_MAX = 64;
 export const BATCHES_MAX = 1_024;
 export const DATASETS_PER_POD_MAX = 16;
@@ -356,13 +360,32 @@ const LARGE_FIELDS = [
   "sets",
 ] as const;
 
-/** {@link stateRoot}, a step for each part that takes its time: hashed by itself, it is not hashed again in the whole. */
+/** Elements of a part that are hashed in one step: rounds, tasks, or buckets of a map. */
+const HASHED_AT_ONCE = 8;
+
+/** {@link stateRoot}, a step for some of each part that takes its time: hashed by itself, it is not hashed again in the whole. */
 export function* rootSteps(state: State): Steps<Uint8Array> {
   for (const name of LARGE_FIELDS) {
-    state[name].hashTreeRoot();
+    const view = state[name];
+    view.commit();
+    yield;
+    for (const [i, node] of unhashedAt(view.node, StateType.fields[name].depth).entries()) {
+      if (i % HASHED_AT_ONCE === HASHED_AT_ONCE - 1) yield;
+      void node.rootHashObject;
+    }
+    view.hashTreeRoot();
     yield;
   }
   return stateRoot(state);
+}
+
+/** The nodes at this depth that have no root yet. */
+function unhashedAt(node: Node, depth: number, found: Node[] = []): Node[] {
+  // What the library has in a node without a root, whatever its type says.
+  if ((node.h0 as number | null) !== null) return found;
+  if (depth === 0) found.push(node);
+  else for (const child of [node.left, node.right]) unhashedAt(child, depth - 1, found);
+  return found;
 }
 
 export const toInt32 = (value: number): number => (value < 0 ? value + 2 ** 32 : value);
