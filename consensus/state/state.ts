@@ -21,6 +21,7 @@ import { ELECTION_WINDOW_MAX, LOCK_EPOCHS_MAX, PAST_EPOCHS_MAX } from "../primit
 import type { Steps } from "../primitives/steps.ts";
 import type { Amount, Epoch } from "../primitives/units.ts";
 import { ACCOUNT_BUCKETS, AccountBucketType, BUCKET_MAX } from "../types/account.ts";
+import { BucketsType } from "../types/buckets.ts";
 import { VALUES_MAX } from "../types/outputs.ts";
 import {
   AmountType,
@@ -315,9 +316,9 @@ export const StateType = new ContainerType({
   sets: new VectorCompositeType(SetType, SETS_KEPT),
   /** Late certificates in this epoch, and how many of them each member of the set signed. */
   presence: new ContainerType({ opportunities: uint32, present: new ListBasicType(uint32, SEATS_MAX) }),
-  accounts: new VectorCompositeType(AccountBucketType, ACCOUNT_BUCKETS),
-  pods: new VectorCompositeType(PodBucketType, POD_BUCKETS),
-  datasets: new VectorCompositeType(DatasetBucketType, POD_BUCKETS),
+  accounts: new BucketsType(AccountBucketType, ACCOUNT_BUCKETS),
+  pods: new BucketsType(PodBucketType, POD_BUCKETS),
+  datasets: new BucketsType(DatasetBucketType, POD_BUCKETS),
   tasks: new ListCompositeType(TaskType, TASKS_MAX),
   /** Parallel to tasks. */
   rounds: new ListCompositeType(RoundType, TASKS_MAX),

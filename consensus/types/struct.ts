@@ -6,7 +6,7 @@
 import { LeafNode, type Node } from "@chainsafe/persistent-merkle-tree";
 import { BranchNodeStruct, type ByteViews, ContainerNodeStructType, type Type } from "@chainsafe/ssz";
 
-type Fields = Record<string, Type<unknown>>;
+export type Fields = Record<string, Type<unknown>>;
 type Value<F extends Fields> = ReturnType<ContainerNodeStructType<F>["tree_toValue"]>;
 
 class StructNode<F extends Fields> extends BranchNodeStruct<Value<F>> {
