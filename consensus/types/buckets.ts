@@ -8,6 +8,9 @@ import { type ByteViews, type ListCompositeType, VectorCompositeType } from "@ch
 import { invariant } from "../primitives/faults.ts";
 import type { Fields, StructType } from "./struct.ts";
 
+/** SSZ's offset in front of each part whose size varies. */
+const OFFSET_BYTES = 4;
+
 export class BucketsType<F extends Fields> extends VectorCompositeType<ListCompositeType<StructType<F>>> {
   /** By height: an empty bucket, two of them, four, … */
   readonly #empty: readonly Node[];
@@ -22,16 +25,31 @@ export class BucketsType<F extends Fields> extends VectorCompositeType<ListCompo
     this.#empty = empty;
   }
 
+  /** Throws on whatever the library's vector throws on. */
   override tree_deserializeFromBytes(data: ByteViews, start: number, end: number): Node {
-    return this.#shared(super.tree_deserializeFromBytes(data, start, end), this.chunkDepth);
+    const offsets = this.#offsets(data, start, end);
+    const tree = (height: number, bucket: number): Node => {
+      const [from, to] = [offsets[bucket] ?? 0, offsets[bucket + 2 ** height] ?? 0];
+      const empty = this.#empty[height];
+      if (from === to && empty !== undefined) return empty;
+      if (height === 0) return this.elementType.tree_deserializeFromBytes(data, start + from, start + to);
+      const half = height - 1;
+      return new BranchNode(tree(half, bucket), tree(half, bucket + 2 ** half));
+    };
+    return tree(this.chunkDepth, 0);
   }
 
-  #shared(node: Node, height: number): Node {
-    const [empty, half] = [this.#empty[height], this.#empty[height - 1]];
-    if (empty === undefined) return node;
-    if (half === undefined) return this.elementType.tree_getLength(node) === 0 ? empty : node;
-    const [left, right] = [this.#shared(node.left, height - 1), this.#shared(node.right, height - 1)];
-    if (left === half && right === half) return empty;
-    return left === node.left && right === node.right ? node : new BranchNode(left, right);
+  /** Where each bucket begins, from `start`, and where the last one ends. */
+  #offsets({ dataView }: ByteViews, start: number, end: number): Float64Array {
+    const size = end - start;
+    const offsets = new Float64Array(this.length + 1).fill(size);
+    if (size < OFFSET_BYTES * this.length) throw new RangeError(`${size} bytes are too few for the offsets`);
+    for (let i = 0, least = 0; i < this.length; i++) {
+      const offset = dataView.getUint32(start + OFFSET_BYTES * i, true);
+      const fits = i === 0 ? offset === OFFSET_BYTES * this.length : offset >= least && offset <= size;
+      if (!fits) throw new RangeError(`bucket ${i} cannot begin at byte ${offset} of ${size}`);
+      offsets[i] = least = offset;
+    }
+    return offsets;
   }
 }

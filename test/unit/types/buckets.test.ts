@@ -76,20 +76,47 @@ test("a map costs nodes for what is in it, and not for its buckets", () => {
   assert.ok(own <= 2 * height + 8, `${own} nodes more`);
 });
 
-test("bytes that the vector refuses are refused", () => {
-  const good = plain.serialize(filled([[9, { key: 1, value: 2 }]]));
+test("bytes that the vector refuses are refused, and what it takes has its root", () => {
+  const good = plain.serialize(
+    filled([
+      [9, { key: 1, value: 2 }],
+      [40, { key: 3, value: 4 }],
+    ]),
+  );
+  const alike = (bytes: Uint8Array): void => {
+    let root: Uint8Array | undefined;
+    try {
+      root = plain.deserializeToViewDU(bytes).hashTreeRoot();
+    } catch {
+      assert.throws(() => shared.deserializeToViewDU(bytes));
+      return;
+    }
+    assert.deepEqual(shared.deserializeToViewDU(bytes).hashTreeRoot(), root);
+  };
+  for (let length = 0; length <= good.length + 4; length++) {
+    const bytes = new Uint8Array(length);
+    bytes.set(good.subarray(0, length));
+    alike(bytes);
+  }
+  // A bucket that goes back again, and one past the end, between two that are empty.
+  for (const [at, offset] of [
+    [20, 260],
+    [20, 255],
+    [20, 9_999],
+    [0, 0],
+    [0, 252],
+    [0, 260],
+    [63, 264],
+  ]) {
+    const bytes = Uint8Array.from(good);
+    new DataView(bytes.buffer).setUint32(4 * (at ?? 0), offset ?? 0, true);
+    alike(bytes);
+  }
   fc.assert(
     fc.property(fc.nat(good.length - 1), fc.nat(255), (at, byte) => {
-      const bad = Uint8Array.from(good);
-      bad[at] = byte;
-      let root: Uint8Array | undefined;
-      try {
-        root = plain.deserializeToViewDU(bad).hashTreeRoot();
-      } catch {
-        assert.throws(() => shared.deserializeToViewDU(bad));
-        return;
-      }
-      assert.deepEqual(shared.deserializeToViewDU(bad).hashTreeRoot(), root);
+      const bytes = Uint8Array.from(good);
+      bytes[at] = byte;
+      alike(bytes);
     }),
     { numRuns: 200 },
   );
