@@ -6,10 +6,9 @@
 import { getNodesAtDepth, type Node } from "@chainsafe/persistent-merkle-tree";
 import { ListCompositeType, type Type, VectorCompositeType } from "@chainsafe/ssz";
 import type { Steps } from "../primitives/steps.ts";
+import { OFFSET_BYTES } from "../types/buckets.ts";
 import { type State, StateType } from "./state.ts";
 
-/** SSZ's offset in front of each part whose size varies. */
-const OFFSET_BYTES = 4;
 /** Elements of a list in one step: empty buckets take a microsecond each. */
 const ELEMENTS_AT_ONCE = 128;
 /** Bytes after which a step ends: a round's contributions are some hundred kilobytes. */

@@ -9,7 +9,7 @@ import { invariant } from "../primitives/faults.ts";
 import type { Fields, StructType } from "./struct.ts";
 
 /** SSZ's offset in front of each part whose size varies. */
-const OFFSET_BYTES = 4;
+export const OFFSET_BYTES = 4;
 
 export class BucketsType<F extends Fields> extends VectorCompositeType<ListCompositeType<StructType<F>>> {
   /** By height: an empty bucket, two of them, four, … */
@@ -21,7 +21,7 @@ export class BucketsType<F extends Fields> extends VectorCompositeType<ListCompo
     const empty = [bucket.value_toTree([])];
     for (const node of empty) if (empty.length <= this.chunkDepth) empty.push(new BranchNode(node, node));
     // A tree's roots are gathered before they are hashed: one without a root would be gathered once for each bucket.
-    for (const node of empty) node.applyHash(node.rootHashObject);
+    for (const node of empty) void node.rootHashObject;
     this.#empty = empty;
   }
 

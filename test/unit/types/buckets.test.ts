@@ -69,8 +69,10 @@ test("what one bucket gets, the empty ones beside it do not", () => {
 test("a map costs nodes for what is in it, and not for its buckets", () => {
   const height = Math.log2(BUCKETS);
   // One a height, the list's length, and those of an empty list's limit.
-  const empty = nodesOf(shared.defaultViewDU().node);
+  const { node } = new BucketsType(bucket, BUCKETS).defaultViewDU();
+  const empty = nodesOf(node);
   assert.ok(empty <= 2 * height + 4, `${empty} nodes`);
+  assert.notEqual(node.h0, null, "its root is known before anybody asks");
   const one = shared.deserializeToViewDU(plain.serialize(filled([[9, { key: 1, value: 2 }]])));
   const own = nodesOf(one.node) - empty;
   assert.ok(own <= 2 * height + 8, `${own} nodes more`);
